@@ -1,0 +1,1 @@
+//! Sturdy: store-sqlite.

@@ -1,0 +1,2 @@
+//! The `sturdy` command.
+fn main() {}

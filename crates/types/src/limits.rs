@@ -1,0 +1,63 @@
+//! Every limit has a name with its unit (law 10). Reaching one is a designed, tested event.
+
+/// Limits of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelLimits {
+    /// Bytes of one message's or resolution's body. A larger message is rejected with `MESSAGE_TOO_LARGE`; a larger
+    /// resolution becomes a rejection with that code.
+    pub body_bytes: usize,
+    /// Slots of one message or resolution, treated like `body_bytes`.
+    pub body_slots: usize,
+    /// Messages waiting in one vat's inbox. Further ones are rejected with `QUEUE_FULL`; notifications always fit.
+    pub inbox_items: u64,
+    /// Messages waiting on one unresolved promise. Further ones are rejected with `QUEUE_FULL`.
+    pub promise_queue_items: u64,
+    /// Syscalls of one delivery; more end the vat (`OUTPUT_LIMIT`).
+    pub syscalls_per_crank: usize,
+    /// Bytes of keys and values that one delivery may write to the vat's state; more end the vat (`OUTPUT_LIMIT`).
+    pub state_bytes_per_crank: usize,
+    /// Deliveries after which a vat is asked for its garbage.
+    pub deliveries_per_reap: u32,
+    /// Deaths of the process on one item after which its vat is terminated (G3).
+    pub process_deaths_per_item: u32,
+    /// Rows of a terminated vat's state that one turn deletes.
+    pub cleanup_rows_per_turn: usize,
+    /// Settled answers that no caller fetched are kept this long, in milliseconds.
+    pub answer_age_ms: u64,
+}
+
+impl Default for KernelLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 10_000_000,
+            body_slots: 10_000,
+            inbox_items: 1_000_000,
+            promise_queue_items: 100_000,
+            syscalls_per_crank: 100_000,
+            state_bytes_per_crank: 64 << 20,
+            deliveries_per_reap: 1_000,
+            process_deaths_per_item: 3,
+            cleanup_rows_per_turn: 1_000,
+            answer_age_ms: 24 * 3_600_000,
+        }
+    }
+}
+
+/// Limits of one vat (G13), enforced by its runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VatLimits {
+    /// Computing time of one delivery, in milliseconds.
+    pub compute_ms: u64,
+    /// Computing time of the start delivery, in milliseconds: it loads and evaluates the vat's code.
+    pub start_ms: u64,
+    /// Bytes of heap.
+    pub heap_bytes: usize,
+    /// Bytes of stack.
+    pub stack_bytes: usize,
+}
+
+impl Default for VatLimits {
+    fn default() -> Self {
+        Self { compute_ms: 100, start_ms: 1_000, heap_bytes: 64 << 20, stack_bytes: 512 << 10 }
+    }
+}

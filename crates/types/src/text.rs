@@ -1,0 +1,70 @@
+//! Text forms: the strict number grammar that all references share, and JSON string quoting.
+
+use std::fmt::Write as _;
+
+/// A text that is not a reference of the expected kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a reference of the form {expected}")]
+pub struct ParseRefError {
+    text: String,
+    expected: &'static str,
+}
+
+impl ParseRefError {
+    pub(crate) fn new(text: &str, expected: &'static str) -> Self {
+        // A hostile text may be long; the message need not be.
+        Self { text: text.chars().take(80).collect(), expected }
+    }
+}
+
+/// Decimal digits only, no sign, at least one, no leading zero except `0` itself: one text per number, so that a
+/// reference has exactly one spelling.
+pub(crate) fn digits(text: &str) -> Option<u64> {
+    let canonical = !text.is_empty() && (text == "0" || !text.starts_with('0'));
+    if canonical && text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// `text` as a JSON string literal, quotes included.
+pub fn json_string(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c < ' ' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c)); // writing to a String cannot fail
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_one_spelling() {
+        for (text, number) in
+            [("0", Some(0)), ("7", Some(7)), ("10", Some(10)), ("18446744073709551615", Some(u64::MAX))]
+        {
+            assert_eq!(digits(text), number, "{text}");
+        }
+        for text in ["", "00", "07", "+7", "-7", " 7", "7 ", "18446744073709551616", "٣"] {
+            assert_eq!(digits(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_strings_escape_what_json_demands() {
+        assert_eq!(json_string("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\n\\u0001é\"");
+    }
+}

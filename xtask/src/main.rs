@@ -1,0 +1,2 @@
+//! One command that runs every check.
+fn main() {}
