@@ -32,21 +32,21 @@ const FORMS: &[(&str, &str, &str)] = &[
     ("#1e+21", "1e+21", "1e+21"),
     (r##"#"#NaN""##, "[NaN]", r#"{"@number":"NaN"}"#),
     (r##"#"#-Infinity""##, "[-Infinity]", r#"{"@number":"-Infinity"}"#),
-    (r##"#"+12""##, "12n", r#"{"@bigint":"12"}"#),
-    (r##"#"-12""##, "-12n", r#"{"@bigint":"-12"}"#),
-    (r##"#"+0""##, "0n", r#"{"@bigint":"0"}"#),
-    (r##"#"%foo""##, "[Symbol: foo]", r#"{"@symbol":"foo"}"#),
-    (r##"#"%@@asyncIterator""##, "[Symbol: Symbol.asyncIterator]", r#"{"@symbol":"@@asyncIterator"}"#),
-    (r##"#"%@@@@foo""##, "[Symbol: @@foo]", r#"{"@symbol":"@@@@foo"}"#),
-    (r##"#"""##, r#""""#, r#""""#),
-    (r##"#"a\nb""##, r#""a\nb""#, r#""a\nb""#),
-    (r##"#"!#undefined""##, r##""#undefined""##, r##""#undefined""##),
-    (r##"#"!!""##, r#""!""#, r#""!""#),
-    (r##"#"$0.Alleged: Foo""##, "<ko5> (Alleged: Foo)", r#"{"@ref":"ko5","iface":"Alleged: Foo"}"#),
-    (r##"#"$0""##, "<ko5>", r#"{"@ref":"ko5"}"#),
-    (r##"#"&1""##, "<kp3>", r#"{"@promise":"kp3"}"#),
+    (r#"#"+12""#, "12n", r#"{"@bigint":"12"}"#),
+    (r#"#"-12""#, "-12n", r#"{"@bigint":"-12"}"#),
+    (r#"#"+0""#, "0n", r#"{"@bigint":"0"}"#),
+    (r#"#"%foo""#, "[Symbol: foo]", r#"{"@symbol":"foo"}"#),
+    (r#"#"%@@asyncIterator""#, "[Symbol: Symbol.asyncIterator]", r#"{"@symbol":"@@asyncIterator"}"#),
+    (r#"#"%@@@@foo""#, "[Symbol: @@foo]", r#"{"@symbol":"@@@@foo"}"#),
+    (r#"#"""#, r#""""#, r#""""#),
+    (r#"#"a\nb""#, r#""a\nb""#, r#""a\nb""#),
+    (r#"#"!#undefined""#, r##""#undefined""##, r##""#undefined""##),
+    (r#"#"!!""#, r#""!""#, r#""!""#),
+    (r#"#"$0.Alleged: Foo""#, "<ko5> (Alleged: Foo)", r#"{"@ref":"ko5","iface":"Alleged: Foo"}"#),
+    (r#"#"$0""#, "<ko5>", r#"{"@ref":"ko5"}"#),
+    (r#"#"&1""#, "<kp3>", r#"{"@promise":"kp3"}"#),
     (
-        r##"#["$0.Alleged: Foo","$0"]"##,
+        r#"#["$0.Alleged: Foo","$0"]"#,
         "[<ko5> (Alleged: Foo), <ko5> (Alleged: Foo)]",
         r#"[{"@ref":"ko5","iface":"Alleged: Foo"},{"@ref":"ko5","iface":"Alleged: Foo"}]"#,
     ),
@@ -58,7 +58,7 @@ const FORMS: &[(&str, &str, &str)] = &[
         r#"{"@error":"x","name":"Error","errorId":"error:liveSlots:v1#7"}"#,
     ),
     (
-        r##"#{"9":1,"10":2,"!#x":3,"@ref":"ko1"}"##,
+        r#"#{"9":1,"10":2,"!#x":3,"@ref":"ko1"}"#,
         r##"{"#x": 3, "10": 2, "9": 1, "@ref": "ko1"}"##,
         r##"{"#x":3,"10":2,"9":1,"@@ref":"ko1"}"##,
     ),
@@ -82,19 +82,19 @@ fn what_means_nothing_is_refused() {
         "",
         r##"#"#foo""##,
         r##"#"#""##,
-        r##"#"(x""##,
-        r##"#"*""##,
-        r##"#"+""##,
-        r##"#"+1x""##,
-        r##"#"-+1""##,
-        r##"#"$""##,
-        r##"#"$2""##,
-        r##"#"$01""##,
-        r##"#"&9999999999999999999999""##,
-        r##"#"&0.x""##,
-        r##"#"%@@nonsense""##,
+        r#"#"(x""#,
+        r#"#"*""#,
+        r#"#"+""#,
+        r#"#"+1x""#,
+        r#"#"-+1""#,
+        r#"#"$""#,
+        r#"#"$2""#,
+        r#"#"$01""#,
+        r#"#"&9999999999999999999999""#,
+        r#"#"&0.x""#,
+        r#"#"%@@nonsense""#,
         r##"#{"#x":1}"##,
-        r##"#{"$0":1}"##,
+        r#"#{"$0":1}"#,
         r##"#{"#tag":1,"payload":1}"##,
         r##"#{"#tag":"t"}"##,
         r##"#{"#tag":"t","payload":1,"x":1}"##,
@@ -124,7 +124,7 @@ fn properties_are_sorted_by_utf16_and_the_last_of_equals_counts() {
         encode_body(&read("#{\"\u{ff5e}\":1,\"\u{1f600}\":2,\"a\":0}")),
         "#{\"a\":0,\"\u{1f600}\":2,\"\u{ff5e}\":1}"
     );
-    assert_eq!(encode_body(&read(r##"#{"a":1,"a":2}"##)), r##"#{"a":2}"##);
+    assert_eq!(encode_body(&read(r#"#{"a":1,"a":2}"#)), r#"#{"a":2}"#);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn nothing_shown_steers_the_terminal() {
 #[test]
 fn plain_json_becomes_values() {
     let value = from_json(r##"{"b":"#undefined","a":["+1",null,-0]}"##).expect("it is JSON");
-    assert_eq!(encode_body(&value), r##"#{"a":["!+1",null,0],"b":"!#undefined"}"##);
+    assert_eq!(encode_body(&value), r#"#{"a":["!+1",null,0],"b":"!#undefined"}"#);
     assert!(from_json("{a:1}").is_err());
 }
 
