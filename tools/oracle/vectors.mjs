@@ -61,6 +61,7 @@ const encode = {
   'nested arrays': A(A(), A(A(N(1)), S('#x')), NULL),
   'array of everything': A(U, NULL, T, N(1), B('2'), S('s'), SYM('y'), N(NaN)),
   'record key order': R(['b', N(1)], ['a', N(2)], ['10', N(3)], ['9', N(4)], ['B', N(5)], ['', N(6)]),
+  'record key order indexes': R(['10', N(1)], ['4294967295', N(2)], ['4294967294', N(3)], ['007', N(4)], ['-1', N(5)], ['1.5', N(6)], ['2', N(7)]),
   'record key order utf-16': R(['\u{1f600}', N(1)], ['\uffee', N(2)], ['\ue000', N(3)], ['z', N(4)]),
   'record keys escaped': R(['#tag', N(1)], ['$x', N(2)], ['!y', N(3)], ['-', N(4)], ['.', N(5)], ['@x', N(6)]),
   'record with #error key': R(['#error', S('x')]),
