@@ -1,2 +1,33 @@
-//! One command that runs every check.
-fn main() {}
+//! `cargo xtask`: one command that runs every check. Always: a step's output is shown as it comes, and the first step
+//! that fails ends the run. Not here: the rules themselves (`tidy`), and anything that users need.
+
+mod check;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask check     every check, in order; stops at the first that fails
+cargo xtask tidy      only the rules of the house: directions, bans, sizes, headers
+cargo xtask oracle    compare with the npm packages that the vat-side layer stands in for (needs Node and npm)";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["check"] => check::everything(),
+        ["tidy"] => check::tidy(),
+        ["oracle"] => check::oracle(),
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

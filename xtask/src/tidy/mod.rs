@@ -1,0 +1,61 @@
+//! The rules of the house, checked by machine. Always: a complaint names file, line and rule, and says what to do; the
+//! same rules run as a test. Not here: formatting (rustfmt) and lints (clippy).
+
+mod files;
+mod rooms;
+mod rust;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+
+/// One broken rule.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Complaint {
+    /// Relative to the workspace's root.
+    pub file: String,
+    /// The first line is 1.
+    pub line: usize,
+    /// Which rule, how it is broken, and what to do.
+    pub what: String,
+}
+
+impl Complaint {
+    fn new(file: &str, line: usize, what: impl Into<String>) -> Self {
+        Self { file: file.into(), line, what: what.into() }
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.what)
+    }
+}
+
+/// All broken rules of the workspace at `root`, in order of files and lines.
+pub fn complaints(root: &Path) -> Result<Vec<Complaint>, String> {
+    let mut complaints = rooms::check(root)?;
+    for file in files::list(root)? {
+        let text = std::fs::read(root.join(&file)).map_err(|error| format!("{file}: {error}"))?;
+        // What is not text (an image in a document) has no rules.
+        if let Ok(text) = String::from_utf8(text) {
+            complaints.extend(check_file(&file, &text));
+        }
+    }
+    complaints.sort();
+    Ok(complaints)
+}
+
+/// The rules for one file, by its place.
+fn check_file(file: &str, text: &str) -> Vec<Complaint> {
+    let mut complaints = files::check(file, text);
+    if has_extension(file, &["rs"]) {
+        complaints.extend(rust::check(file, text, rooms::is_quiet_source(file)));
+    }
+    complaints
+}
+
+fn has_extension(file: &str, extensions: &[&str]) -> bool {
+    Path::new(file).extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted))
+}
