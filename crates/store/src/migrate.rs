@@ -1,0 +1,176 @@
+//! Making a store of an empty engine, and bringing an older store to the current schema.
+//!
+//! What always holds: each step is one durable batch that also writes the version it leads to, so a crash between
+//! steps is a store of an older schema. Steps read and write raw rows: tables always mean the current schema.
+
+use crate::bytes::{Key, Value};
+use crate::engine::{Engine, EngineError};
+use crate::store::OpenError;
+use crate::table::Table;
+use crate::tables::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable};
+use sturdy_types::Incarnation;
+
+/// The schema that this program writes.
+pub const CURRENT_SCHEMA: u32 = 1;
+
+type Batch = Vec<(Key, Option<Value>)>;
+
+/// What leads from one schema to the next.
+struct Step {
+    from: u32,
+    /// The writes, the schema row apart.
+    writes: fn(&dyn Engine) -> Result<Batch, OpenError>,
+}
+
+/// All steps, in order.
+const STEPS: &[Step] = &[Step { from: 0, writes: add_counters }];
+
+/// Schema 0 had no counters.
+fn add_counters(engine: &dyn Engine) -> Result<Batch, OpenError> {
+    let key = CountersTable::write_key(&());
+    let missing = engine.get(key.as_slice())?.is_none();
+    Ok(if missing { vec![row::<CountersTable>(&Counters::default())] } else { Vec::new() })
+}
+
+fn row<T: Table<Key = ()>>(record: &T::Record) -> (Key, Option<Value>) {
+    let mut bytes = Vec::new();
+    T::encode(record, &mut bytes);
+    (T::write_key(&()), Some(Value::from(bytes)))
+}
+
+/// Makes `engine` hold a store of the current schema. Returns its incarnation.
+pub(crate) fn prepare(engine: &mut dyn Engine, fresh: Incarnation) -> Result<Incarnation, OpenError> {
+    match find_schema(engine)? {
+        None => {
+            let batch = [
+                row::<SchemaTable>(&Schema(CURRENT_SCHEMA)),
+                row::<IncarnationTable>(&fresh),
+                row::<CountersTable>(&Counters::default()),
+            ];
+            engine.apply(&batch)?;
+            Ok(fresh)
+        }
+        Some(found) if found > CURRENT_SCHEMA => Err(OpenError::Newer { found, known: CURRENT_SCHEMA }),
+        Some(found) => {
+            let incarnation =
+                read::<IncarnationTable>(engine)?.ok_or_else(|| OpenError::Damaged("it has no incarnation".into()))?;
+            migrate(engine, found, STEPS)?;
+            read::<CountersTable>(engine)?.ok_or_else(|| OpenError::Damaged("it has no counters".into()))?;
+            Ok(incarnation)
+        }
+    }
+}
+
+/// The schema of the store in `engine`; `None` if nothing is there.
+fn find_schema(engine: &dyn Engine) -> Result<Option<u32>, OpenError> {
+    let Some(bytes) = engine.get(SchemaTable::write_key(&()).as_slice())? else {
+        return if engine.scan(&[], None, 1)?.is_empty() {
+            Ok(None)
+        } else {
+            Err(OpenError::NotAStore("it holds rows, but none that says which schema they have".into()))
+        };
+    };
+    match SchemaTable::decode(&bytes) {
+        Ok(Schema(version)) => Ok(Some(version)),
+        Err(_) => Err(OpenError::NotAStore("the row that says which schema it has is something else".into())),
+    }
+}
+
+fn read<T: Table<Key = ()>>(engine: &dyn Engine) -> Result<Option<T::Record>, OpenError> {
+    let Some(bytes) = engine.get(T::write_key(&()).as_slice())? else { return Ok(None) };
+    T::decode(&bytes).map(Some).map_err(|why| OpenError::Damaged(format!("its {} row: {why}", T::NAME)))
+}
+
+fn migrate(engine: &mut dyn Engine, version: u32, steps: &[Step]) -> Result<(), OpenError> {
+    for step in steps.iter().skip_while(|step| step.from < version) {
+        let mut batch = (step.writes)(engine)?;
+        batch.push(row::<SchemaTable>(&Schema(step.from + 1)));
+        batch.sort_by(|a, b| a.0.cmp(&b.0));
+        engine.apply(&batch).map_err(|error: EngineError| OpenError::Engine(error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{MemoryDisk, MemoryEngine};
+    use crate::store::{Read, Store};
+    use crate::tables::Counters;
+
+    const ID: Incarnation = Incarnation([1; 16]);
+    const OTHER: Incarnation = Incarnation([2; 16]);
+
+    fn store_of_schema(version: u32) -> MemoryEngine {
+        let mut engine = MemoryEngine::new();
+        let (key, value) = row::<SchemaTable>(&Schema(version));
+        engine.apply(&[(key, value), row::<IncarnationTable>(&ID)]).expect("memory");
+        engine
+    }
+
+    #[test]
+    fn a_new_store_is_durable_at_once_and_keeps_its_incarnation() {
+        let disk = MemoryDisk::new();
+        let store = Store::open(disk.engine(), ID).expect("new");
+        assert_eq!(store.incarnation(), ID);
+        assert_eq!(store.get::<CountersTable>(&()), Ok(Some(Counters::default())));
+        drop(store);
+        assert_eq!(Store::open(disk.engine(), OTHER).expect("existing").incarnation(), ID);
+    }
+
+    #[test]
+    fn a_store_of_schema_0_gets_its_counters() {
+        let disk = store_of_schema(0).shared();
+        let store = Store::open(disk.engine(), OTHER).expect("migrated");
+        assert_eq!(store.incarnation(), ID);
+        assert_eq!(store.get::<CountersTable>(&()), Ok(Some(Counters::default())));
+        assert_eq!(store.get::<SchemaTable>(&()), Ok(Some(Schema(CURRENT_SCHEMA))));
+        drop(store);
+        assert_eq!(Store::open(disk.engine(), OTHER).expect("again").incarnation(), ID);
+    }
+
+    #[test]
+    fn steps_run_in_order_from_where_the_store_is() {
+        fn mark(engine: &dyn Engine, byte: u8) -> Result<Batch, OpenError> {
+            let mut value = engine.get(&[0xf0])?.unwrap_or_default();
+            value.push(byte);
+            Ok(vec![(Key::new(&[0xf0]), Some(Value::from(value)))])
+        }
+        let steps = [
+            Step { from: 0, writes: |engine| mark(engine, 0) },
+            Step { from: 1, writes: |engine| mark(engine, 1) },
+            Step { from: 2, writes: |engine| mark(engine, 2) },
+        ];
+        for (version, marks) in [(0, &[0, 1, 2][..]), (1, &[1, 2]), (2, &[2]), (3, &[])] {
+            let mut engine = store_of_schema(version);
+            migrate(&mut engine, version, &steps).expect("memory");
+            assert_eq!(engine.get(&[0xf0]).expect("memory").unwrap_or_default(), marks);
+            assert_eq!(find_schema(&engine), Ok(Some(3)));
+        }
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_old_store() {
+        let disk = store_of_schema(0).shared();
+        disk.fail_applies_after(0);
+        assert!(matches!(Store::open(disk.engine(), OTHER), Err(OpenError::Engine(_))));
+        disk.mend();
+        assert_eq!(find_schema(&disk.snapshot()), Ok(Some(0)));
+        assert!(Store::open(disk.engine(), OTHER).is_ok());
+    }
+
+    #[test]
+    fn newer_foreign_and_damaged_stores_are_refused() {
+        let open = |engine: MemoryEngine| Store::open(Box::new(engine), OTHER).map(|store| store.incarnation());
+        assert_eq!(open(store_of_schema(9)), Err(OpenError::Newer { found: 9, known: 1 }));
+        let mut foreign = MemoryEngine::new();
+        foreign.set_raw(b"hello", Some(b"world"));
+        assert!(matches!(open(foreign.clone()), Err(OpenError::NotAStore(_))));
+        foreign.set_raw(&[0], Some(b"sqlite?"));
+        assert!(matches!(open(foreign), Err(OpenError::NotAStore(_))));
+        let mut damaged = store_of_schema(1);
+        assert!(matches!(open(damaged.clone()), Err(OpenError::Damaged(_))));
+        damaged.set_raw(&[1], Some(b"short"));
+        assert!(matches!(open(damaged), Err(OpenError::Damaged(_))));
+    }
+}

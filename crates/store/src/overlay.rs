@@ -1,0 +1,268 @@
+//! What the store holds in memory over its engine: the writes of the open group, and a bounded cache of rows as they
+//! are in the engine.
+//!
+//! What always holds: a cached row is only ever what the engine said or what a commit made durable, so it can be
+//! dropped at any moment (law 4); a row of the open group is never dropped before its commit. The hash table finds
+//! rows and is never iterated: commits sort their keys, scans use ordered indexes (which are brought up to date only
+//! for tables that somebody scans), eviction walks the slots by number. So nothing depends on the order of hashes.
+
+use crate::bytes::{Key, Value};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+
+/// Rows that the cache holds at most.
+pub(crate) const CACHE_ROWS: usize = 1 << 16;
+/// Bytes of boxed values that the cache holds at most.
+pub(crate) const CACHE_BYTES: usize = 32 << 20;
+/// Bytes of a value that is worth keeping in the cache.
+const CACHE_VALUE_BYTES: usize = 16 << 10;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// In no use; its number is in `free`.
+    Free,
+    /// As the engine has it.
+    Clean,
+    /// Written in the open group. `new`: the engine is known to have no row here.
+    Dirty { new: bool },
+}
+
+struct Slot {
+    hash: u64,
+    key: Key,
+    value: Option<Value>,
+    state: State,
+    /// Used since the hand of the clock last passed.
+    used: bool,
+}
+
+/// Rows of the open group of one table, in order.
+#[derive(Default)]
+struct TableOrder {
+    /// Slots that `sorted` does not have yet.
+    tail: Vec<u32>,
+    sorted: BTreeMap<Key, u32>,
+}
+
+pub(crate) struct Overlay {
+    hasher: FixedState,
+    table: HashTable<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// The clock's hand: where eviction looks next.
+    hand: usize,
+    /// The slots of the open group.
+    dirty: Vec<u32>,
+    /// Bytes of keys and values of the open group.
+    dirty_bytes: usize,
+    /// Bytes of boxed values of all slots.
+    boxed_bytes: usize,
+    /// By tag.
+    orders: Vec<TableOrder>,
+}
+
+fn value_len(value: Option<&Value>) -> usize {
+    value.map_or(0, Value::len)
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).expect("fewer than 2^32 rows fit into memory")
+}
+
+impl Overlay {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            hasher: FixedState::with_seed(seed),
+            table: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            dirty: Vec::new(),
+            dirty_bytes: 0,
+            boxed_bytes: 0,
+            orders: (0..=u8::MAX).map(|_| TableOrder::default()).collect(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, key: &Key) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key.as_slice());
+        hasher.finish()
+    }
+
+    /// What is known of a row: `None` nothing, `Some(None)` that it does not exist.
+    #[inline]
+    pub(crate) fn get(&mut self, hash: u64, key: &Key) -> Option<Option<&Value>> {
+        let slots = &mut self.slots;
+        let &index = self.table.find(hash, |&index| slots[index as usize].key == *key)?;
+        let slot = &mut slots[index as usize];
+        slot.used = true;
+        Some(slot.value.as_ref())
+    }
+
+    /// Remembers what the engine said about a row of which nothing is known.
+    pub(crate) fn fill(&mut self, hash: u64, key: &Key, value: Option<Value>) {
+        if value_len(value.as_ref()) <= CACHE_VALUE_BYTES {
+            self.evict();
+            self.insert(Slot { hash, key: key.clone(), value, state: State::Clean, used: false });
+        }
+    }
+
+    /// Writes a row in the open group.
+    #[inline]
+    pub(crate) fn write(&mut self, hash: u64, key: Key, value: Option<Value>) {
+        let slots = &mut self.slots;
+        let found = self.table.find(hash, |&index| slots[index as usize].key == key).copied();
+        let new_bytes = value_len(value.as_ref());
+        let Some(index) = found else {
+            self.dirty_bytes += key.len() + new_bytes;
+            let tag = key.as_slice().first().copied().unwrap_or(0);
+            let index = self.insert(Slot { hash, key, value, state: State::Dirty { new: false }, used: true });
+            self.dirty.push(index);
+            self.orders[usize::from(tag)].tail.push(index);
+            return;
+        };
+        let slot = &mut slots[index as usize];
+        let old_bytes = value_len(slot.value.as_ref());
+        self.boxed_bytes = self.boxed_bytes + boxed(new_bytes) - boxed(old_bytes);
+        if slot.state == State::Clean {
+            slot.state = State::Dirty { new: slot.value.is_none() };
+            self.dirty_bytes += slot.key.len() + new_bytes;
+            self.dirty.push(index);
+            let tag = slot.key.as_slice().first().copied().unwrap_or(0);
+            self.orders[usize::from(tag)].tail.push(index);
+        } else {
+            self.dirty_bytes = self.dirty_bytes + new_bytes - old_bytes;
+        }
+        slot.value = value;
+        slot.used = true;
+    }
+
+    fn insert(&mut self, slot: Slot) -> u32 {
+        self.boxed_bytes += boxed(value_len(slot.value.as_ref()));
+        let hash = slot.hash;
+        let index = if let Some(index) = self.free.pop() {
+            self.slots[index as usize] = slot;
+            index
+        } else {
+            self.slots.push(slot);
+            number(self.slots.len() - 1)
+        };
+        let slots = &self.slots;
+        self.table.insert_unique(hash, index, |&other| slots[other as usize].hash);
+        index
+    }
+
+    fn remove(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        slot.state = State::Free;
+        self.boxed_bytes -= boxed(value_len(slot.value.take().as_ref()));
+        slot.key = Key::new(&[]);
+        if let Ok(entry) = self.table.find_entry(slot.hash, |&other| other == index) {
+            entry.remove();
+        }
+        self.free.push(index);
+    }
+
+    /// Makes room for one more row: drops up to two clean rows while the cache is over its limits. The clock's hand
+    /// passes at most a few slots, so that the cost is bounded; a group larger than the cache just grows it.
+    fn evict(&mut self) {
+        let mut dropped = 0;
+        for _ in 0..8 {
+            let full = self.table.len() >= CACHE_ROWS || self.boxed_bytes > CACHE_BYTES;
+            if !full || dropped == 2 || self.slots.is_empty() {
+                return;
+            }
+            self.hand = (self.hand + 1) % self.slots.len();
+            let slot = &mut self.slots[self.hand];
+            if slot.state == State::Clean {
+                if slot.used {
+                    slot.used = false;
+                } else {
+                    self.remove(number(self.hand));
+                    dropped += 1;
+                }
+            }
+        }
+    }
+
+    /// Bytes of keys and values of the open group.
+    pub(crate) fn dirty_bytes(&self) -> usize {
+        self.dirty_bytes
+    }
+
+    /// The writes of the open group, sorted. Rows that came and went inside it are left out.
+    pub(crate) fn batch(&mut self) -> Vec<(Key, Option<Value>)> {
+        let slots = &mut self.slots;
+        self.dirty.sort_unstable_by(|&a, &b| slots[a as usize].key.cmp(&slots[b as usize].key));
+        let mut batch = Vec::with_capacity(self.dirty.len());
+        for &index in &self.dirty {
+            let slot = &slots[index as usize];
+            if slot.state != (State::Dirty { new: true }) || slot.value.is_some() {
+                batch.push((slot.key.clone(), slot.value.clone()));
+            }
+        }
+        batch
+    }
+
+    /// The group is durable: its rows are now what the engine has.
+    pub(crate) fn committed(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for &index in &dirty {
+            let slot = &mut self.slots[index as usize];
+            slot.state = State::Clean;
+            let tag = slot.key.as_slice().first().copied().unwrap_or(0);
+            let order = &mut self.orders[usize::from(tag)];
+            order.tail.clear();
+            order.sorted.clear();
+            if value_len(slot.value.as_ref()) > CACHE_VALUE_BYTES {
+                self.remove(index);
+            }
+        }
+        let over = self.table.len().saturating_sub(CACHE_ROWS);
+        for _ in 0..over {
+            self.evict();
+        }
+        dirty.clear();
+        self.dirty = dirty;
+        self.dirty_bytes = 0;
+    }
+
+    /// The rows of the open group with start <= key < end, ascending; all keys of the range have this tag.
+    pub(crate) fn range(
+        &mut self,
+        tag: u8,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&Key, Option<&Value>)> {
+        let slots = &self.slots;
+        let order = &mut self.orders[usize::from(tag)];
+        for index in order.tail.drain(..) {
+            order.sorted.insert(slots[index as usize].key.clone(), index);
+        }
+        key_range(&order.sorted, start, end).map(|(key, &index)| (key, slots[index as usize].value.as_ref()))
+    }
+}
+
+/// The entries with start <= key < end.
+pub(crate) fn key_range<'a, V>(
+    map: &'a BTreeMap<Key, V>,
+    start: &[u8],
+    end: Option<&[u8]>,
+) -> impl Iterator<Item = (&'a Key, &'a V)> + use<'a, V> {
+    use std::ops::Bound;
+    // BTreeMap panics on ranges that end before they begin.
+    let end = match end {
+        Some(end) => Bound::Excluded(end.max(start)),
+        None => Bound::Unbounded,
+    };
+    map.range::<[u8], _>((Bound::Included(start), end))
+}
+
+/// Bytes outside of the slot itself, roughly.
+fn boxed(len: usize) -> usize {
+    if len > 46 { len } else { 0 }
+}
