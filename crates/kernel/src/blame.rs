@@ -1,0 +1,128 @@
+//! Failures by kind: whose mistake it was decides what happens next (house, "Failures by kind").
+
+use sturdy_store::StoreFault;
+use sturdy_types::{CapData, Fatal, KRef, KernelError};
+
+/// Ours: a broken invariant or a failing disk. The node stops and keeps its flight record.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The tables contradict each other.
+    #[error("the kernel's tables contradict each other: {0}; stop and run `sturdy store check`")]
+    Broken(String),
+}
+
+/// The vat's: its crank is undone and it is terminated.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VatFault {
+    /// A fatal misbehaviour with its code and explanation.
+    Fatal(Fatal, String),
+    /// It asked to end with failure, for this reason.
+    ExitFailure(CapData<KRef>),
+}
+
+impl VatFault {
+    /// An illegal syscall.
+    pub(crate) fn illegal(what: impl Into<String>) -> Self {
+        Self::Fatal(Fatal::IllegalSyscall, what.into())
+    }
+
+    /// The reason as the caller of the failed delivery sees it.
+    pub(crate) fn reason(&self) -> CapData<KRef> {
+        match self {
+            Self::Fatal(code, detail) => KernelError::VatFatal(*code, detail.clone()).to_capdata(),
+            Self::ExitFailure(info) => info.clone(),
+        }
+    }
+
+    /// One line for people.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Fatal(code, detail) => format!("{}: {detail}", code.text()),
+            Self::ExitFailure(info) => format!("exited with failure: {}", info.body),
+        }
+    }
+}
+
+/// The caller's: the request is answered with the reason; nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// No such vat.
+    #[error("vat {0} does not exist; `status` lists the vats that do")]
+    NoSuchVat(String),
+    /// No such subcluster.
+    #[error("subcluster {0} does not exist; `status` lists those that do")]
+    NoSuchSubcluster(String),
+    /// A reference that the kernel does not know.
+    #[error("{0} is not a reference that this kernel knows")]
+    NoSuchReference(KRef),
+    /// Only objects can be revoked and pinned.
+    #[error("{0} is a promise; only objects can be revoked or pinned")]
+    NotAnObject(KRef),
+    /// The cluster configuration is wrong.
+    #[error("{0}")]
+    BadConfig(String),
+    /// A service that the subcluster may not have, or that does not exist: the same text for both.
+    #[error("no registered kernel service '{0}'")]
+    NoSuchService(String),
+    /// A system subcluster or label that exists already.
+    #[error("a subcluster named '{0}' exists already")]
+    NameTaken(String),
+    /// A call that the kernel does not know.
+    #[error("{0} is unknown: it was never made, or was acknowledged")]
+    NoSuchCall(String),
+    /// A message that exceeds the limits.
+    #[error("the message has {size} {unit}, the limit is {limit}")]
+    TooLarge {
+        /// Its size.
+        size: usize,
+        /// Of what.
+        unit: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// The launch failed; everything that it had created is gone again.
+    #[error("{0}")]
+    LaunchFailed(String),
+    /// The vat could not be started (again); what was running before goes on.
+    #[error("{0}")]
+    StartFailed(String),
+    /// The vat or subcluster went away while the request was under way.
+    #[error("{0}")]
+    Overtaken(String),
+}
+
+/// Whose failure it was.
+#[derive(Debug, thiserror::Error)]
+pub enum Blame {
+    /// Stop the node.
+    #[error(transparent)]
+    Ours(#[from] Fault),
+    /// Undo the crank, terminate the vat.
+    #[error("the vat misbehaved: {}", .0.text())]
+    Theirs(VatFault),
+    /// Answer with the reason.
+    #[error(transparent)]
+    Caller(#[from] Refused),
+}
+
+impl From<StoreFault> for Blame {
+    fn from(fault: StoreFault) -> Self {
+        Self::Ours(Fault::Store(fault))
+    }
+}
+
+impl From<VatFault> for Blame {
+    fn from(fault: VatFault) -> Self {
+        Self::Theirs(fault)
+    }
+}
+
+/// A broken invariant.
+pub(crate) fn broken(what: impl Into<String>) -> Fault {
+    Fault::Broken(what.into())
+}

@@ -1,0 +1,181 @@
+//! What a host can ask of a kernel, and the answers.
+
+use sturdy_types::{
+    CallId, CapData, ClusterConfig, Incarnation, KRef, ModuleSource, ObjectId, RunId, SubclusterId, VatConfig, VatId,
+};
+
+/// A volatile number that the host chooses to match answers with requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// A subcluster to launch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaunchRequest {
+    /// What to launch.
+    pub config: ClusterConfig,
+    /// The source texts that `config` names by hash. Those already in the store may be left out.
+    pub sources: Vec<ModuleSource>,
+    /// For system subclusters: the name by which the host finds it again. They may use system-only services.
+    pub system_name: Option<String>,
+    /// A name by which a host finds an ordinary subcluster again.
+    pub label: Option<String>,
+}
+
+/// What a host can ask.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// Launch a subcluster; answered when its bootstrap has run.
+    Launch(Box<LaunchRequest>),
+    /// End a subcluster and its vats.
+    TerminateSubcluster(SubclusterId),
+    /// End one vat.
+    TerminateVat {
+        /// The vat.
+        vat: VatId,
+        /// The reason that its callers see.
+        reason: String,
+    },
+    /// Begin a new heap of a vat over its durable state; answered when it has started.
+    RestartVat(VatId),
+    /// Begin a new heap with new code; if it does not start, the old heap goes on.
+    ReloadVat {
+        /// The vat.
+        vat: VatId,
+        /// The new configuration.
+        config: Box<VatConfig>,
+        /// The source texts that it names.
+        sources: Vec<ModuleSource>,
+    },
+    /// Send a message. Answered with the call's id at once; the result follows as `Effect::Settled`.
+    Call {
+        /// Object or promise.
+        target: KRef,
+        /// `[method, [arguments…]]`.
+        methargs: CapData<KRef>,
+        /// A name chosen by the client: the same name again is the same call, also after restarts. A call without
+        /// one is given up when the process ends.
+        request: Option<String>,
+    },
+    /// The caller has seen the answer (or does not want it any more): forget the call.
+    Acknowledge(CallId),
+    /// Make an object unusable for ever.
+    Revoke(KRef),
+    /// Is it revoked?
+    IsRevoked(KRef),
+    /// Keep an object alive until unpinned as often.
+    Pin(KRef),
+    /// Undo one pin.
+    Unpin(KRef),
+    /// Provide a kernel service object under this name.
+    RegisterService {
+        /// The name.
+        name: String,
+        /// Only system subclusters may have it.
+        system_only: bool,
+    },
+    /// Withdraw a kernel service.
+    UnregisterService(String),
+    /// Ask these vats (all, if empty) for their garbage.
+    Reap(Vec<VatId>),
+    /// Describe everything.
+    Status,
+    /// End all subclusters and forget all calls. Counters go on: no reference is ever used twice.
+    Reset,
+}
+
+/// The answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Done.
+    Done,
+    /// A launched subcluster.
+    Launched {
+        /// Its id.
+        subcluster: SubclusterId,
+        /// The bootstrap vat's root.
+        root: ObjectId,
+        /// What `bootstrap` returned.
+        bootstrap: CapData<KRef>,
+    },
+    /// The call is under way (or was made before under the same request name).
+    Called(CallId),
+    /// For `IsRevoked`.
+    Revoked(bool),
+    /// A service's object.
+    Service(ObjectId),
+    /// For `Status`.
+    Status(Box<Status>),
+}
+
+/// Everything that is running.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// The store's incarnation.
+    pub incarnation: Incarnation,
+    /// Subclusters in order of id.
+    pub subclusters: Vec<SubclusterInfo>,
+    /// Vats in order of id.
+    pub vats: Vec<VatInfo>,
+    /// Kernel services by name.
+    pub services: Vec<ServiceInfo>,
+}
+
+/// One subcluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubclusterInfo {
+    /// Its id.
+    pub id: SubclusterId,
+    /// Its configuration.
+    pub config: ClusterConfig,
+    /// System name, if it is a system subcluster.
+    pub system_name: Option<String>,
+    /// The host's label.
+    pub label: Option<String>,
+    /// Name and id of each vat.
+    pub vats: Vec<(String, VatId)>,
+    /// The bootstrap root, once launched.
+    pub root: Option<ObjectId>,
+}
+
+/// Where a vat is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VatPhase {
+    /// It is being started.
+    Starting,
+    /// It takes deliveries.
+    Running,
+    /// It could not be started, for this reason.
+    Failed(String),
+}
+
+/// One vat.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VatInfo {
+    /// Its id.
+    pub id: VatId,
+    /// Its name in its subcluster.
+    pub name: String,
+    /// Its subcluster.
+    pub subcluster: SubclusterId,
+    /// Its configuration.
+    pub config: VatConfig,
+    /// Where it is in its life.
+    pub phase: VatPhase,
+    /// Its newest committed run.
+    pub run: RunId,
+    /// Its root object, if the kernel still knows it.
+    pub root: Option<ObjectId>,
+    /// Messages and notifications waiting for it.
+    pub waiting: u64,
+}
+
+/// One kernel service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceInfo {
+    /// Its name.
+    pub name: String,
+    /// Its object.
+    pub object: ObjectId,
+    /// Only for system subclusters.
+    pub system_only: bool,
+}

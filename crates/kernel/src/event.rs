@@ -1,0 +1,151 @@
+//! Everything that can happen to a kernel (`Event`), and everything that it can cause (`Effect`).
+
+use crate::blame::Refused;
+use crate::control::{Answer, Request, Ticket};
+use sturdy_store::ItemId;
+use sturdy_types::{CallId, CapData, CrankId, Delivery, KRef, Outcome, RunId, ServiceCallId, SubclusterId, VatId};
+
+/// What the process was working on when it died, as the process before noted it (G3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeathNote {
+    /// The vat.
+    pub vat: VatId,
+    /// The item.
+    pub item: ItemId,
+}
+
+/// One thing that happens to the kernel. Each is one turn (G1).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The process began with this store: everything volatile of the process before is lost.
+    Boot {
+        /// The delivery during which the process before died, if it died in one.
+        died_on: Option<DeathNote>,
+        /// Names of the system subclusters that the host declares. Stored ones that are not among them are removed.
+        system_names: Vec<String>,
+    },
+    /// A vat answered a delivery. Answers of an earlier run or crank are dropped.
+    Delivered {
+        /// The vat.
+        vat: VatId,
+        /// The heap that answered.
+        run: RunId,
+        /// The delivery that it answered.
+        crank: CrankId,
+        /// The answer.
+        outcome: Outcome,
+    },
+    /// Somebody asks something of the kernel; the answer bears the same ticket.
+    Asked(Ticket, Request),
+    /// The host answers a kernel service call.
+    ServiceAnswered {
+        /// Which call.
+        call: ServiceCallId,
+        /// True when the service failed.
+        rejected: bool,
+        /// The result or the reason. References in it must be known to the kernel.
+        value: CapData<KRef>,
+    },
+    /// Nothing else is happening: time to ask vats for garbage, to let old answers go, to clean up.
+    Idle,
+}
+
+/// Something worth telling an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A vat was terminated.
+    VatTerminated {
+        /// The vat.
+        vat: VatId,
+        /// Its name in its subcluster.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A vat could not be started again; messages to it are rejected until it is.
+    VatFailed {
+        /// The vat.
+        vat: VatId,
+        /// Its name in its subcluster.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A subcluster is gone.
+    SubclusterGone(SubclusterId),
+    /// A message without a result promise was not delivered.
+    OneWayLost {
+        /// The target.
+        target: KRef,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One thing that the kernel causes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Inner: hand a delivery to a vat's heap. `Delivery::Start` makes the heap of `run`.
+    Deliver {
+        /// The vat.
+        vat: VatId,
+        /// The heap.
+        run: RunId,
+        /// To be repeated in the answer.
+        crank: CrankId,
+        /// The item, for the note that survives the process ([`DeathNote`]).
+        item: ItemId,
+        /// What to deliver.
+        delivery: Delivery,
+    },
+    /// Inner: this heap and all older ones of the vat are of no use any more.
+    Stop {
+        /// The vat.
+        vat: VatId,
+        /// The newest heap to drop.
+        run: RunId,
+    },
+    /// Outer: the answer to a request.
+    Answer {
+        /// Whose.
+        ticket: Ticket,
+        /// What.
+        answer: Result<Answer, Refused>,
+    },
+    /// Outer: the result of a host's call.
+    Settled {
+        /// Which call.
+        call: CallId,
+        /// True when it failed.
+        rejected: bool,
+        /// The value or the reason.
+        value: CapData<KRef>,
+    },
+    /// Outer: call a kernel service of the host.
+    CallService {
+        /// To be repeated in the answer.
+        call: ServiceCallId,
+        /// Registered under this name.
+        service: String,
+        /// Method and arguments.
+        methargs: CapData<KRef>,
+    },
+    /// Outer: tell the operator.
+    Notice(Notice),
+}
+
+impl Effect {
+    /// True when it must wait until its turn is durable (G2).
+    pub const fn is_outer(&self) -> bool {
+        !matches!(self, Self::Deliver { .. } | Self::Stop { .. })
+    }
+}
+
+/// What one turn caused.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// In order.
+    pub list: Vec<Effect>,
+    /// Vats that may have work now.
+    pub woken: Vec<VatId>,
+}

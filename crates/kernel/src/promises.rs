@@ -1,0 +1,160 @@
+//! Kernel promises: made, subscribed to, decided, settled (kernel-semantics §4.1–4.3).
+//!
+//! Who decides an unsettled promise: the endpoint that exported it as an argument; nobody, while a message that names
+//! it as its result is queued (the message itself then carries the authority); the endpoint or service that the
+//! message was delivered to, afterwards. Nobody, for good, once it is settled.
+
+use crate::blame::{Fault, broken};
+use crate::ctx::Ctx;
+use crate::routing::Work;
+use sturdy_store::{DecidedBy, Decider, Inbox, Item, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
+use sturdy_types::{CapData, Code, KRef, KernelError, PromiseId, VatId};
+
+impl Ctx<'_, '_> {
+    /// A new unsettled promise. Its count begins at what its decider implies.
+    pub(crate) fn new_promise(&mut self, decider: Decider) -> Result<PromiseId, Fault> {
+        let id = self.next_id(|counters| {
+            counters.promises += 1;
+            PromiseId(counters.promises)
+        })?;
+        let refs = u64::from(decider != Decider::Nobody);
+        let state = PromiseState::Unresolved { decider, subscribers: Vec::new(), queue_head: 0, queue_tail: 0 };
+        self.put::<Promises>(&id, &PromiseRecord { refs, state });
+        if decider != Decider::Nobody {
+            self.put::<DecidedBy>(&(decider, id), &());
+        }
+        Ok(id)
+    }
+
+    /// Who decides it, `None` if it is settled or unknown.
+    pub(crate) fn decider(&self, id: PromiseId) -> Result<Option<Decider>, Fault> {
+        Ok(match self.get::<Promises>(&id)?.map(|promise| promise.state) {
+            Some(PromiseState::Unresolved { decider, .. }) => Some(decider),
+            _ => None,
+        })
+    }
+
+    /// Hands the authority to settle `id` to `new`. The checked transition of kernel-semantics §4.2: only an
+    /// unsettled promise has a decider.
+    pub(crate) fn set_decider(&mut self, id: PromiseId, new: Decider) -> Result<(), Fault> {
+        let mut promise = self.need::<Promises>(&id)?;
+        let PromiseState::Unresolved { decider, .. } = &mut promise.state else {
+            return Err(broken(format!("{id} is settled and cannot change its decider")));
+        };
+        let old = std::mem::replace(decider, new);
+        match (old, new) {
+            (Decider::Nobody, Decider::Nobody) => {}
+            (Decider::Nobody, _) => promise.refs += 1,
+            (_, Decider::Nobody) => promise.refs -= 1, // its queue or c-list entry still counts
+            _ => {}
+        }
+        self.put::<Promises>(&id, &promise);
+        if old != Decider::Nobody {
+            self.delete::<DecidedBy>(&(old, id));
+        }
+        if new != Decider::Nobody {
+            self.put::<DecidedBy>(&(new, id), &());
+        }
+        Ok(())
+    }
+
+    /// Adds a subscriber, or tells it at once if the promise is settled.
+    pub(crate) fn subscribe(&mut self, id: PromiseId, subscriber: Subscriber) -> Result<(), Fault> {
+        let mut promise = self.need::<Promises>(&id)?;
+        match &mut promise.state {
+            PromiseState::Unresolved { subscribers, .. } => {
+                if let Err(place) = subscribers.binary_search(&subscriber) {
+                    subscribers.insert(place, subscriber);
+                    self.put::<Promises>(&id, &promise);
+                }
+                Ok(())
+            }
+            PromiseState::Fulfilled(value) => {
+                let value = value.clone();
+                self.tell(subscriber, id, false, &value)
+            }
+            PromiseState::Rejected(value) => {
+                let value = value.clone();
+                self.tell(subscriber, id, true, &value)
+            }
+        }
+    }
+
+    /// Takes a subscriber away, if the promise is unsettled and has it.
+    pub(crate) fn unsubscribe(&mut self, id: PromiseId, subscriber: Subscriber) -> Result<(), Fault> {
+        let Some(mut promise) = self.get::<Promises>(&id)? else { return Ok(()) };
+        let PromiseState::Unresolved { subscribers, .. } = &mut promise.state else { return Ok(()) };
+        if let Ok(place) = subscribers.binary_search(&subscriber) {
+            subscribers.remove(place);
+            self.put::<Promises>(&id, &promise);
+        }
+        Ok(())
+    }
+
+    /// Settles `id` and lets everything follow that depends on it. The caller has checked that it may: the promise is
+    /// unsettled and the caller decides it.
+    pub(crate) fn settle(&mut self, id: PromiseId, rejected: bool, value: CapData<KRef>) -> Result<(), Fault> {
+        self.work.push_back(Work::Settle { promise: id, rejected, value });
+        self.drain()
+    }
+
+    /// Rejects `id` with a kernel error.
+    pub(crate) fn reject(&mut self, id: PromiseId, code: Code, detail: impl Into<String>) -> Result<(), Fault> {
+        self.settle(id, true, KernelError::new(code, detail).to_capdata())
+    }
+
+    /// The settlement itself: state, subscribers first, then the waiting messages (kernel-semantics §4.4).
+    pub(crate) fn settle_now(&mut self, id: PromiseId, rejected: bool, value: CapData<KRef>) -> Result<(), Fault> {
+        let promise = self.need::<Promises>(&id)?;
+        let PromiseState::Unresolved { decider, subscribers, queue_head, queue_tail } = promise.state else {
+            return Err(broken(format!("{id} is settled twice")));
+        };
+        self.hold_slots(&value)?;
+        let refs = promise.refs - u64::from(decider != Decider::Nobody);
+        let state =
+            if rejected { PromiseState::Rejected(value.clone()) } else { PromiseState::Fulfilled(value.clone()) };
+        self.put::<Promises>(&id, &PromiseRecord { refs, state });
+        if refs == 0 {
+            self.maybe_free.insert(id.into());
+        }
+        if decider != Decider::Nobody {
+            self.delete::<DecidedBy>(&(decider, id));
+        }
+        for subscriber in subscribers {
+            self.tell(subscriber, id, rejected, &value)?;
+        }
+        for index in queue_head..queue_tail {
+            let message = self.need::<PromiseQueue>(&(id, index))?;
+            self.delete::<PromiseQueue>(&(id, index));
+            self.work.push_back(Work::Route { target: id.into(), message, parked: true });
+        }
+        Ok(())
+    }
+
+    fn tell(
+        &mut self,
+        subscriber: Subscriber,
+        id: PromiseId,
+        rejected: bool,
+        value: &CapData<KRef>,
+    ) -> Result<(), Fault> {
+        match subscriber {
+            Subscriber::Vat(vat) => self.queue_notify(vat, id),
+            Subscriber::Call(call) => self.call_settled(call, rejected, value),
+            Subscriber::Launch(subcluster) => self.bootstrap_settled(subcluster, rejected, value),
+            Subscriber::Remote(remote) => {
+                Err(broken(format!("{id} has the subscriber {remote}, and there are no remotes yet")))
+            }
+        }
+    }
+
+    fn queue_notify(&mut self, vat: VatId, id: PromiseId) -> Result<(), Fault> {
+        let mut cursor = self.cursor(vat)?;
+        self.put::<Inbox>(&(vat, cursor.inbox_tail), &Item::Notify(id));
+        cursor.inbox_tail += 1;
+        self.set_cursor(vat, &cursor);
+        self.hold_promise(id)?;
+        self.wake(vat);
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! Where a message goes (kernel-semantics §4.5). Routing happens in the turn that sends it, straight into the inbox of
+//! the target's vat or the queue of the promise that it waits for.
+//!
+//! The fate of a message that cannot be delivered is decided here and in `crank` (the same checks at the time of
+//! delivery) and nowhere else: its result is rejected as [`Ctx::splat`] says. ARCHITECTURE.md has the table.
+
+use crate::blame::Fault;
+use crate::ctx::Ctx;
+use crate::event::Notice;
+use sturdy_smallcaps::extract_single_ref;
+use sturdy_store::{Inbox, Item, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursors};
+use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, PromiseId, VatId};
+
+/// Something on its way.
+pub(crate) enum Work {
+    /// A message looks for its place. Its slots and result are counted; `parked` messages also count their old target.
+    Route { target: KRef, message: Message<KRef>, parked: bool },
+    /// A promise takes its value.
+    Settle { promise: PromiseId, rejected: bool, value: CapData<KRef> },
+}
+
+impl Ctx<'_, '_> {
+    /// Sends a message: counts what it mentions and finds its place. Whoever calls has made sure that every reference
+    /// is known and that the result promise, if any, is decided by nobody.
+    pub(crate) fn send(&mut self, target: KRef, message: Message<KRef>) -> Result<(), Fault> {
+        self.hold_message(&message)?;
+        self.work.push_back(Work::Route { target, message, parked: false });
+        self.drain()
+    }
+
+    /// Works off what is on its way, first in, first out. Inner calls only add to the list.
+    pub(crate) fn drain(&mut self) -> Result<(), Fault> {
+        if self.draining {
+            return Ok(());
+        }
+        self.draining = true;
+        while let Some(work) = self.work.pop_front() {
+            match work {
+                Work::Route { target, message, parked } => {
+                    self.route(target, message)?;
+                    if parked {
+                        self.release(target)?;
+                    }
+                }
+                Work::Settle { promise, rejected, value } => self.settle_now(promise, rejected, value)?,
+            }
+        }
+        self.draining = false;
+        Ok(())
+    }
+
+    fn route(&mut self, target: KRef, message: Message<KRef>) -> Result<(), Fault> {
+        let mut target = target;
+        // A chain of promises, each fulfilled with the next, ends: a promise is settled once, after what it names was
+        // made, and `visited` bounds the one way to close a ring (two promises fulfilled with each other).
+        for visited in 0.. {
+            let id = match target {
+                KRef::Object(id) => return self.route_to_object(id, message),
+                KRef::Promise(id) => id,
+            };
+            match self.get::<Promises>(&id)?.map(|promise| promise.state) {
+                None => return self.splat(target, message, &deleted(target)),
+                Some(PromiseState::Unresolved { .. }) => return self.park(id, message),
+                Some(PromiseState::Rejected(reason)) => return self.splat_with(target, message, reason),
+                Some(PromiseState::Fulfilled(value)) => match extract_single_ref(&value) {
+                    Some(&next) if visited < 10_000 => target = next,
+                    Some(_) => return self.splat(target, message, &bad_resolution("a ring of promises")),
+                    None => return self.splat(target, message, &bad_resolution("something that is not an object")),
+                },
+            }
+        }
+        unreachable!("the loop returns")
+    }
+
+    fn route_to_object(&mut self, id: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
+        match self.undeliverable(id)? {
+            Err(error) => self.splat(id.into(), message, &error),
+            Ok(Owner::Vat(vat)) => self.queue_send(vat, id, message),
+            Ok(_) => self.call_service(id, message),
+        }
+    }
+
+    /// Who takes messages to this object, or why nobody does. Asked when a message is routed and again when it is
+    /// delivered (kernel-semantics §5.8: revocation is checked at delivery).
+    pub(crate) fn undeliverable(&self, id: ObjectId) -> Result<Result<Owner, KernelError>, Fault> {
+        let Some(object) = self.get::<Objects>(&id)? else { return Ok(Err(deleted(id.into()))) };
+        if object.revoked {
+            return Ok(Err(KernelError::new(Code::ObjectRevoked, format!("{id} was revoked"))));
+        }
+        Ok(match object.owner {
+            Owner::Orphan => Err(deleted(id.into())),
+            Owner::Vat(vat) => match self.get::<VatCursors>(&vat)? {
+                Some(cursor) if !cursor.failed => Ok(object.owner),
+                _ => Err(KernelError::new(
+                    Code::EndpointUnreachable,
+                    format!("{vat}, the owner of {id}, is not running"),
+                )),
+            },
+            Owner::Remote(remote) => Err(KernelError::new(
+                Code::EndpointUnreachable,
+                format!("{remote}, the owner of {id}, is not reachable"),
+            )),
+            Owner::Kernel => Ok(object.owner),
+        })
+    }
+
+    fn queue_send(&mut self, vat: VatId, target: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
+        let mut cursor = self.cursor(vat)?;
+        if cursor.inbox_tail - cursor.inbox_head >= self.limits.inbox_items {
+            let error = queue_full(&format!("the inbox of {vat}"), self.limits.inbox_items);
+            return self.splat(target.into(), message, &error);
+        }
+        self.put::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
+        cursor.inbox_tail += 1;
+        self.set_cursor(vat, &cursor);
+        self.hold(target.into())?;
+        self.wake(vat);
+        Ok(())
+    }
+
+    fn park(&mut self, id: PromiseId, message: Message<KRef>) -> Result<(), Fault> {
+        let mut promise = self.need::<Promises>(&id)?;
+        if let PromiseState::Unresolved { queue_head, queue_tail, .. } = &mut promise.state {
+            if *queue_tail - *queue_head >= self.limits.promise_queue_items {
+                let error = queue_full(&format!("the queue of {id}"), self.limits.promise_queue_items);
+                return self.splat(id.into(), message, &error);
+            }
+            let index = *queue_tail;
+            *queue_tail += 1;
+            promise.refs += 1; // the parked message's target
+            self.put::<Promises>(&id, &promise);
+            self.put::<PromiseQueue>(&(id, index), &message);
+        }
+        Ok(())
+    }
+
+    /// Ends a message that cannot be delivered: its result is rejected with a kernel error.
+    pub(crate) fn splat(&mut self, target: KRef, message: Message<KRef>, error: &KernelError) -> Result<(), Fault> {
+        self.splat_with(target, message, error.to_capdata())
+    }
+
+    /// Ends a message that cannot be delivered: its result is rejected with `reason`, what it mentions is released.
+    /// Its target, if counted, is the caller's to release.
+    pub(crate) fn splat_with(
+        &mut self,
+        target: KRef,
+        message: Message<KRef>,
+        reason: CapData<KRef>,
+    ) -> Result<(), Fault> {
+        match message.result {
+            Some(KRef::Promise(result)) => self.settle(result, true, reason)?,
+            Some(KRef::Object(id)) => {
+                return Err(crate::blame::broken(format!("{id} stands where a result promise should")));
+            }
+            None => self.notice(Notice::OneWayLost { target, reason: reason.body }),
+        }
+        // The rejection may still be on its way when the result is released here: counts are only looked at when the
+        // turn ends, after everything on its way has arrived.
+        self.release_message(&message)
+    }
+}
+
+pub(crate) fn deleted(target: KRef) -> KernelError {
+    KernelError::new(Code::ObjectDeleted, format!("{target} does not exist any more"))
+}
+
+fn bad_resolution(what: &str) -> KernelError {
+    KernelError::new(Code::BadPromiseResolution, format!("the promise was fulfilled with {what}"))
+}
+
+fn queue_full(what: &str, limit: u64) -> KernelError {
+    KernelError::new(Code::QueueFull, format!("{what} holds its limit of {limit} messages"))
+}

@@ -1,0 +1,333 @@
+//! The node itself: turns in, effects out.
+
+use crate::flight::FlightRecord;
+use crate::ready::ReadyList;
+use std::ops::Bound;
+use sturdy_kernel::{
+    AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Plan, VatFault, answer_for, apply, audit, begin,
+    tidy_up,
+};
+use sturdy_store::{Engine, OpenError, Read, Sources, Store, StoreFault, VatState};
+use sturdy_types::{CrankId, Incarnation, KernelLimits, Millis, SourceHash, VatId};
+
+/// Whether the tables are recounted after every turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditMode {
+    /// Only when asked.
+    OnRequest,
+    /// After every turn; a problem is a fault. For tests.
+    EveryTurn,
+}
+
+/// Counters since the node was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeStats {
+    /// Turns merged.
+    pub turns: u64,
+    /// Cranks finished, whether they committed or were undone.
+    pub cranks: u64,
+    /// Cranks undone because of their vat.
+    pub aborted: u64,
+    /// Groups made durable.
+    pub commits: u64,
+    /// Answers of vats dropped because they named an earlier run or crank.
+    pub stale_outcomes: u64,
+}
+
+/// The delivery that is under way.
+#[derive(Debug)]
+struct InFlight {
+    crank: CrankId,
+    plan: Plan,
+}
+
+/// One kernel with its store.
+
+pub struct Node {
+    store: Store,
+    limits: KernelLimits,
+    audit_mode: AuditMode,
+    ready: ReadyList,
+    in_flight: Option<InFlight>,
+    last_crank: u64,
+    /// Outer effects of merged turns, until their group is durable.
+    held: Vec<Effect>,
+    flight: FlightRecord,
+    stats: NodeStats,
+    stopped: bool,
+}
+
+impl Node {
+    /// Opens the kernel of a store. The first event must be `Event::Boot`. `fresh` becomes the incarnation of a new
+    /// store (G9).
+    pub fn open(engine: Box<dyn Engine>, fresh: Incarnation, limits: KernelLimits) -> Result<Self, OpenError> {
+        Ok(Self {
+            store: Store::open(engine, fresh)?,
+            limits,
+            audit_mode: AuditMode::OnRequest,
+            ready: ReadyList::default(),
+            in_flight: None,
+            last_crank: 0,
+            held: Vec::new(),
+            flight: FlightRecord::default(),
+            stats: NodeStats::default(),
+            stopped: false,
+        })
+    }
+
+    /// Chooses when the tables are recounted.
+    pub fn set_audit_mode(&mut self, mode: AuditMode) {
+        self.audit_mode = mode;
+    }
+
+    /// One event is one turn (law 1). Returns the inner effects, in order; outer ones come from [`Node::commit`].
+    pub fn handle(&mut self, now: Millis, event: Event) -> Result<Vec<Effect>, Fault> {
+        self.refuse_when_stopped()?;
+        let handled = self.handle_event(now, event).and_then(|mut inner| {
+            self.start_next(now, &mut inner)?;
+            Ok(inner)
+        });
+        self.stop_on_fault(now, handled)
+    }
+
+    /// Makes the open group durable and releases its outer effects (G2, G4).
+    pub fn commit(&mut self, now: Millis) -> Result<Vec<Effect>, Fault> {
+        self.refuse_when_stopped()?;
+        let turns = self.store.group_len() as u64;
+        let committed = self.store.commit().map_err(Fault::Store);
+        self.stop_on_fault(now, committed)?;
+        if turns > 0 {
+            self.stats.commits += 1;
+            self.flight.note(now, "commit", None, turns);
+        }
+        Ok(std::mem::take(&mut self.held))
+    }
+
+    /// Work for an idle moment: rows of terminated vats, then the engine's own. Returns whether any is left.
+    pub fn tidy_up(&mut self, now: Millis) -> Result<bool, Fault> {
+        self.refuse_when_stopped()?;
+        let tidied = self.tidy_rows(now).and_then(|more| Ok(more || self.store.idle()?));
+        self.stop_on_fault(now, tidied)
+    }
+
+    /// Turns merged since the last commit.
+    pub fn uncommitted_turns(&self) -> usize {
+        self.store.group_len()
+    }
+
+    /// Bytes of keys and values that the next commit writes.
+    pub fn uncommitted_bytes(&self) -> usize {
+        self.store.group_bytes()
+    }
+
+    /// Outer effects that wait for the next commit.
+    pub fn held_effects(&self) -> usize {
+        self.held.len()
+    }
+
+    /// True when no delivery is under way and none is due: only a new event makes anything happen.
+    pub fn is_quiet(&self) -> bool {
+        self.in_flight.is_none() && self.ready.is_empty()
+    }
+
+    /// Recounts everything.
+    pub fn audit(&self) -> Result<AuditReport, StoreFault> {
+        audit(&self.store)
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What happened last.
+    pub fn flight_record(&self) -> &FlightRecord {
+        &self.flight
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> NodeStats {
+        self.stats
+    }
+
+    /// A value of a vat's own state.
+    pub fn vat_state(&self, vat: VatId, key: &str) -> Result<Option<String>, StoreFault> {
+        self.store.get::<VatState>(&(vat, key.to_owned()))
+    }
+
+    /// The first entry of a vat's own state whose key is greater than `after` and starts with `prefix`.
+    pub fn vat_state_next(
+        &self,
+        vat: VatId,
+        after: Bound<&str>,
+        prefix: &str,
+    ) -> Result<Option<(String, String)>, StoreFault> {
+        let after = match after {
+            Bound::Unbounded => None,
+            Bound::Included(key) | Bound::Excluded(key) => Some((vat, key.to_owned())),
+        };
+        let mut rows = self.store.scan::<VatState>(&(vat, prefix.to_owned()), after.as_ref(), 1)?;
+        Ok(rows.pop().map(|((_, key), value)| (key, value)))
+    }
+
+    /// A stored source text.
+    pub fn source(&self, hash: &SourceHash) -> Result<Option<String>, StoreFault> {
+        Ok(self.store.get::<Sources>(hash)?.map(|record| record.text))
+    }
+
+    fn handle_event(&mut self, now: Millis, event: Event) -> Result<Vec<Effect>, Fault> {
+        self.note(now, &event);
+        let plan = match &event {
+            Event::Delivered { vat, run, crank, .. } => match self.in_flight.take() {
+                Some(flying) if flying.crank == *crank && flying.plan.vat == *vat && flying.plan.run == *run => {
+                    self.stats.cranks += 1;
+                    Some(flying.plan)
+                }
+                other => {
+                    self.in_flight = other;
+                    self.stats.stale_outcomes += 1;
+                    return Ok(Vec::new());
+                }
+            },
+            _ => None,
+        };
+        let ticket = if let Event::Asked(ticket, _) = &event { Some(*ticket) } else { None };
+        match self.turn(now, |ctx| apply(ctx, event, plan.as_ref())) {
+            Ok(inner) => Ok(inner),
+            Err(Blame::Ours(fault)) => Err(fault),
+            Err(Blame::Theirs(fault)) => {
+                self.stats.aborted += 1;
+                self.answer_for(now, plan, &fault)
+            }
+            Err(Blame::Caller(refused)) => {
+                if let Some(ticket) = ticket {
+                    self.held.push(Effect::Answer { ticket, answer: Err(refused) });
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn answer_for(&mut self, now: Millis, plan: Option<Plan>, fault: &VatFault) -> Result<Vec<Effect>, Fault> {
+        let plan = plan.ok_or_else(|| Fault::Broken("a vat is blamed and no delivery was under way".into()))?;
+        self.turn(now, |ctx| answer_for(ctx, &plan, fault).map_err(Blame::Ours)).map_err(ours)
+    }
+
+    /// Works out one turn and merges it; a blamed turn is dropped (law 6).
+    fn turn(
+        &mut self,
+        now: Millis,
+        work: impl FnOnce(&mut Ctx<'_, '_>) -> Result<(), Blame>,
+    ) -> Result<Vec<Effect>, Blame> {
+        let mut turn = self.store.begin();
+        let mut ctx = Ctx::new(&mut turn, now, &self.limits);
+        work(&mut ctx)?;
+        let effects = ctx.effects;
+        turn.merge()?;
+        Ok(self.merged(effects)?)
+    }
+
+    fn merged(&mut self, effects: Effects) -> Result<Vec<Effect>, Fault> {
+        self.stats.turns += 1;
+        for vat in effects.woken {
+            self.ready.push(vat);
+        }
+        let mut inner = Vec::new();
+        for effect in effects.list {
+            if effect.is_outer() {
+                self.held.push(effect);
+                continue;
+            }
+            if let (Effect::Stop { vat, run }, Some(flying)) = (&effect, &self.in_flight)
+                && flying.plan.vat == *vat
+                && flying.plan.run <= *run
+            {
+                self.in_flight = None; // its answer, should one come, is stale
+            }
+            inner.push(effect);
+        }
+        if self.audit_mode == AuditMode::EveryTurn {
+            let report = self.audit()?;
+            if let Some(problem) = report.problems.first() {
+                return Err(Fault::Broken(format!("{} problems, the first: {problem}", report.problems.len())));
+            }
+        }
+        Ok(inner)
+    }
+
+    /// Begins the next crank, if none is under way. Each attempt is a turn of its own, so its failure never undoes the
+    /// event before it.
+    fn start_next(&mut self, now: Millis, inner: &mut Vec<Effect>) -> Result<(), Fault> {
+        while self.in_flight.is_none() {
+            let Some(vat) = self.ready.pop() else { return Ok(()) };
+            let mut turn = self.store.begin();
+            let mut ctx = Ctx::new(&mut turn, now, &self.limits);
+            match begin(&mut ctx, vat)? {
+                Begun::Nothing => {}
+                Begun::Consumed => {
+                    ctx.close()?;
+                    ctx.effects.woken.push(vat);
+                    let effects = ctx.effects;
+                    turn.merge()?;
+                    inner.extend(self.merged(effects)?);
+                }
+                Begun::Planned(plan, delivery) => {
+                    self.last_crank += 1;
+                    let crank = CrankId(self.last_crank);
+                    self.flight.note(now, delivery.kind(), Some(vat), crank.0);
+                    inner.push(Effect::Deliver {
+                        vat,
+                        run: plan.run,
+                        crank,
+                        item: plan.item_id(),
+                        delivery: *delivery,
+                    });
+                    self.in_flight = Some(InFlight { crank, plan: *plan });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tidy_rows(&mut self, now: Millis) -> Result<bool, Fault> {
+        let mut more = false;
+        self.turn(now, |ctx| {
+            more = tidy_up(ctx)?;
+            Ok(())
+        })
+        .map_err(ours)?;
+        Ok(more)
+    }
+
+    fn note(&mut self, now: Millis, event: &Event) {
+        let (what, vat, number) = match event {
+            Event::Boot { .. } => ("boot", None, 0),
+            Event::Delivered { vat, crank, .. } => ("delivered", Some(*vat), crank.0),
+            Event::Asked(ticket, _) => ("asked", None, ticket.0),
+            Event::ServiceAnswered { call, .. } => ("service answered", None, call.0),
+            Event::Idle => ("idle", None, 0),
+        };
+        self.flight.note(now, what, vat, number);
+    }
+
+    fn refuse_when_stopped(&self) -> Result<(), Fault> {
+        if self.stopped { Err(Fault::Broken("the node has stopped after a fault".into())) } else { Ok(()) }
+    }
+
+    fn stop_on_fault<T>(&mut self, now: Millis, result: Result<T, Fault>) -> Result<T, Fault> {
+        if result.is_err() {
+            self.stopped = true;
+            self.held.clear(); // what was not made durable is never told (G2)
+            self.flight.note(now, "fault", None, 0);
+        }
+        result
+    }
+}
+
+fn ours(blame: Blame) -> Fault {
+    match blame {
+        Blame::Ours(fault) => fault,
+        Blame::Theirs(fault) => Fault::Broken(format!("a vat is blamed in a turn without vats: {fault:?}")),
+        Blame::Caller(refused) => Fault::Broken(format!("a caller is blamed in a turn without callers: {refused}")),
+    }
+}
