@@ -1,0 +1,152 @@
+//! What one heap may use, and what it used: bytes, time, output.
+//!
+//! What always holds: once a limit was met, [`Meter::spent`] says so for the rest of the heap's life, whatever vat code
+//! catches; every poll of the engine then stops it.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+use sturdy_types::Fatal;
+
+/// Bounds of what one delivery may put out; more ends the vat with `OUTPUT_LIMIT` before the process runs out of memory.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputLimits {
+    /// Syscalls.
+    pub syscalls: usize,
+    /// Bytes of bodies, slots, state keys and state values together.
+    pub bytes: usize,
+}
+
+impl Default for OutputLimits {
+    fn default() -> Self {
+        let kernel = sturdy_types::KernelLimits::default();
+        Self { syscalls: kernel.syscalls_per_crank, bytes: kernel.state_bytes_per_crank }
+    }
+}
+
+pub(crate) struct Meter {
+    heap_limit: Cell<usize>,
+    heap_used: Cell<usize>,
+    polls: Cell<u64>,
+    allowance: Cell<Duration>,
+    deadline: Cell<Option<Instant>>,
+    output: OutputLimits,
+    output_syscalls: Cell<usize>,
+    output_bytes: Cell<usize>,
+    spent: Cell<Option<Fatal>>,
+    halted: Cell<bool>,
+}
+
+impl Meter {
+    pub(crate) fn new(output: OutputLimits) -> Self {
+        Self {
+            heap_limit: Cell::new(usize::MAX),
+            heap_used: Cell::new(0),
+            polls: Cell::new(0),
+            allowance: Cell::new(Duration::MAX),
+            deadline: Cell::new(None),
+            output,
+            output_syscalls: Cell::new(0),
+            output_bytes: Cell::new(0),
+            spent: Cell::new(None),
+            halted: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn limit_heap(&self, bytes: usize) {
+        self.heap_limit.set(bytes);
+    }
+
+    /// A delivery begins that may compute so long.
+    pub(crate) fn begin(&self, allowance: Duration) {
+        self.polls.set(0);
+        self.output_syscalls.set(0);
+        self.output_bytes.set(0);
+        self.allowance.set(allowance);
+        self.deadline.set(Instant::now().checked_add(allowance));
+    }
+
+    /// Asked by the engine from time to time: true stops it.
+    pub(crate) fn poll(&self) -> bool {
+        self.polls.set(self.polls.get() + 1);
+        if self.stopped() {
+            return true;
+        }
+        let late = self.deadline.get().is_some_and(|deadline| Instant::now() >= deadline);
+        if late {
+            self.spend(Fatal::ComputeLimit);
+        }
+        late
+    }
+
+    pub(crate) fn grant(&self, bytes: usize) -> bool {
+        let used = self.heap_used.get().saturating_add(bytes);
+        if used > self.heap_limit.get() {
+            self.spend(Fatal::MemoryLimit);
+            return false;
+        }
+        self.heap_used.set(used);
+        true
+    }
+
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.heap_used.set(self.heap_used.get().saturating_sub(bytes));
+    }
+
+    /// Counts one syscall.
+    pub(crate) fn count_syscall(&self, bytes: usize) {
+        let syscalls = self.output_syscalls.get() + 1;
+        self.output_syscalls.set(syscalls);
+        if syscalls > self.output.syscalls {
+            self.spend(Fatal::OutputLimit);
+        }
+        self.count_output(bytes);
+    }
+
+    /// Counts output that is no syscall.
+    pub(crate) fn count_output(&self, bytes: usize) {
+        let total = self.output_bytes.get().saturating_add(bytes);
+        self.output_bytes.set(total);
+        if total > self.output.bytes {
+            self.spend(Fatal::OutputLimit);
+        }
+    }
+
+    /// The engine is to stop although no limit was met: the store failed.
+    pub(crate) fn halt(&self) {
+        self.halted.set(true);
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.halted.get() || self.spent.get().is_some()
+    }
+
+    /// The first limit that was met.
+    pub(crate) fn spent(&self) -> Option<Fatal> {
+        self.spent.get()
+    }
+
+    /// The first limit that was met, in words.
+    pub(crate) fn explanation(&self, delivery: &str) -> String {
+        match self.spent.get() {
+            Some(Fatal::MemoryLimit) => format!("{delivery} needed more than {} bytes of heap", self.heap_limit.get()),
+            Some(Fatal::OutputLimit) => {
+                format!("{delivery} put out more than {} syscalls or {} bytes", self.output.syscalls, self.output.bytes)
+            }
+            _ => format!("{delivery} computed longer than {} ms", self.allowance.get().as_millis()),
+        }
+    }
+
+    pub(crate) fn polls(&self) -> u64 {
+        self.polls.get()
+    }
+
+    pub(crate) fn heap_used(&self) -> usize {
+        self.heap_used.get()
+    }
+
+    fn spend(&self, what: Fatal) {
+        if self.spent.get().is_none() {
+            self.spent.set(Some(what));
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The only file of this crate with unsafe code: what the engine's safe binding does not offer.
+//!
+//! * [`CountingAllocator`]: counts bytes, refuses beyond the limit and remembers that it refused, since the engine's
+//!   own limit can be caught and forgotten by vat code. It also lists its blocks, so that the memory of a heap that met
+//!   a limit can be freed without running the engine's teardown, which aborts the process if an error path leaked.
+//! * [`Bytecode`]: loading of modules compiled before. Only this file makes one, from the compiler's output, so that it
+//!   is always valid.
+//! * [`run_job`]: one job of the queue, keeping what it threw; [`stack_starts_here`].
+//! * [`Scoped`]: a borrowed reader lent to functions that live longer than the loan; it is taken back at the end of
+//!   the scope, also in a panic.
+#![allow(unsafe_code)]
+
+use crate::meter::Meter;
+use rquickjs::allocator::Allocator;
+use rquickjs::module::{Declared, WriteOptions};
+use rquickjs::{Ctx, Module, qjs};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+use std::cell::{Cell, RefCell};
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+use sturdy_vat::StateReader;
+
+/// Before each block. Its size is a multiple of the alignment.
+#[repr(C, align(16))]
+struct Header {
+    size: usize,
+    before: *mut Header,
+    after: *mut Header,
+}
+
+const HEADER: usize = size_of::<Header>();
+const ALIGN: usize = align_of::<Header>();
+
+/// All blocks of one heap, newest first.
+pub(crate) struct Blocks {
+    newest: Cell<*mut Header>,
+}
+
+impl Blocks {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self { newest: Cell::new(ptr::null_mut()) })
+    }
+
+    /// Frees every block.
+    ///
+    /// # Safety
+    /// Nothing may use the engine that allocated here any more: not its runtime, context or values, nor drop them.
+    unsafe fn free_all(&self) {
+        let mut block = self.newest.replace(ptr::null_mut());
+        while !block.is_null() {
+            // SAFETY: the list holds exactly the live blocks, each allocated with this layout.
+            unsafe {
+                let after = (*block).after;
+                dealloc(block.cast(), layout((*block).size).unwrap_unchecked());
+                block = after;
+            }
+        }
+    }
+
+    /// # Safety
+    /// `block` is a live block that is not in the list.
+    unsafe fn link(&self, block: *mut Header) {
+        let after = self.newest.replace(block);
+        // SAFETY: `block` by contract, `after` because the list holds live blocks.
+        unsafe {
+            (*block).before = ptr::null_mut();
+            (*block).after = after;
+            if !after.is_null() {
+                (*after).before = block;
+            }
+        }
+    }
+
+    /// # Safety
+    /// `block` is in the list.
+    unsafe fn unlink(&self, block: *mut Header) {
+        // SAFETY: the list holds live blocks.
+        unsafe {
+            let (before, after) = ((*block).before, (*block).after);
+            if before.is_null() {
+                self.newest.set(after)
+            } else {
+                (*before).after = after
+            }
+            if !after.is_null() {
+                (*after).before = before;
+            }
+        }
+    }
+}
+
+fn layout(size: usize) -> Option<Layout> {
+    Layout::from_size_align(HEADER.checked_add(size)?, ALIGN).ok()
+}
+
+/// See the file's header.
+pub(crate) struct CountingAllocator {
+    meter: Rc<Meter>,
+    blocks: Rc<Blocks>,
+}
+
+impl CountingAllocator {
+    pub(crate) fn new(meter: Rc<Meter>, blocks: Rc<Blocks>) -> Self {
+        Self { meter, blocks }
+    }
+
+    fn take(&self, size: usize, allocate: unsafe fn(Layout) -> *mut u8) -> *mut u8 {
+        let Some(layout) = layout(size) else { return ptr::null_mut() };
+        if !self.meter.grant(layout.size()) {
+            return ptr::null_mut();
+        }
+        // SAFETY: the layout is not empty; a new block is written before it is linked.
+        unsafe {
+            let block = allocate(layout).cast::<Header>();
+            if block.is_null() {
+                self.meter.give_back(layout.size());
+                return ptr::null_mut();
+            }
+            (*block).size = size;
+            self.blocks.link(block);
+            block.cast::<u8>().add(HEADER)
+        }
+    }
+}
+
+// SAFETY: blocks come from the global allocator with the size asked for, aligned to 16 bytes; `usable_size` is the size
+// asked for.
+unsafe impl Allocator for CountingAllocator {
+    fn alloc(&mut self, size: usize) -> *mut u8 {
+        self.take(size, alloc)
+    }
+
+    fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
+        match count.checked_mul(size) {
+            None | Some(0) => ptr::null_mut(),
+            Some(bytes) => self.take(bytes, alloc_zeroed),
+        }
+    }
+
+    unsafe fn dealloc(&mut self, ptr: *mut u8) {
+        // SAFETY: the caller hands back a pointer that `take` or `realloc` made.
+        unsafe {
+            let block = ptr.sub(HEADER).cast::<Header>();
+            self.blocks.unlink(block);
+            let layout = layout((*block).size).unwrap_unchecked();
+            self.meter.give_back(layout.size());
+            dealloc(block.cast(), layout);
+        }
+    }
+
+    unsafe fn realloc(&mut self, ptr: *mut u8, new_size: usize) -> *mut u8 {
+        if ptr.is_null() {
+            return self.alloc(new_size);
+        }
+        let Some(new_layout) = layout(new_size) else { return ptr::null_mut() };
+        // SAFETY: as in `dealloc`; the block is out of the list while it may move.
+        unsafe {
+            let block = ptr.sub(HEADER).cast::<Header>();
+            let old_layout = layout((*block).size).unwrap_unchecked();
+            if new_layout.size() > old_layout.size() && !self.meter.grant(new_layout.size() - old_layout.size()) {
+                return ptr::null_mut();
+            }
+            self.blocks.unlink(block);
+            let moved = realloc(block.cast(), old_layout, new_layout.size()).cast::<Header>();
+            if moved.is_null() {
+                self.blocks.link(block);
+                self.meter.give_back(new_layout.size().saturating_sub(old_layout.size()));
+                return ptr::null_mut();
+            }
+            self.meter.give_back(old_layout.size().saturating_sub(new_layout.size()));
+            (*moved).size = new_size;
+            self.blocks.link(moved);
+            moved.cast::<u8>().add(HEADER)
+        }
+    }
+
+    unsafe fn usable_size(ptr: *mut u8) -> usize {
+        // SAFETY: as in `dealloc`.
+        unsafe { (*ptr.sub(HEADER).cast::<Header>()).size }
+    }
+}
+
+/// Frees the memory of a heap without the engine's teardown. The engine's values are taken by value and forgotten.
+pub(crate) fn abandon<T>(engine: T, context: rquickjs::Context, runtime: rquickjs::Runtime, blocks: &Rc<Blocks>) {
+    std::mem::forget(engine);
+    std::mem::forget(context);
+    std::mem::forget(runtime);
+    // SAFETY: the owner of a heap hands over everything that refers to it; what the engine itself owned on our side
+    // (closures) is forgotten with it and never runs.
+    unsafe { blocks.free_all() }
+}
+
+/// A compiled module.
+pub(crate) struct Bytecode(Vec<u8>);
+
+impl Bytecode {
+    pub(crate) fn of(module: &Module<'_, Declared>) -> rquickjs::Result<Self> {
+        let options = WriteOptions { strip_source: true, ..WriteOptions::default() };
+        module.write(options).map(Self)
+    }
+
+    pub(crate) fn load<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Module<'js, Declared>> {
+        // SAFETY: the bytes were written by the same engine in this process.
+        unsafe { Module::load(ctx.clone(), &self.0) }
+    }
+}
+
+/// How one job ended.
+pub(crate) enum Job<'js> {
+    /// There was none.
+    None,
+    /// It came to its end.
+    Done,
+    /// It threw this.
+    Threw(rquickjs::Value<'js>),
+}
+
+/// Runs the next job of the queue.
+pub(crate) fn run_job<'js>(ctx: &Ctx<'js>) -> Job<'js> {
+    let mut ran_in = MaybeUninit::<*mut qjs::JSContext>::uninit();
+    // SAFETY: the context is alive, and the runtime is locked because we hold a `Ctx`. There is one context per
+    // runtime, so the job ran in this one.
+    let status = unsafe { qjs::JS_ExecutePendingJob(qjs::JS_GetRuntime(ctx.as_raw().as_ptr()), ran_in.as_mut_ptr()) };
+    match status {
+        0 => Job::None,
+        1.. => Job::Done,
+        _ => Job::Threw(ctx.catch()),
+    }
+}
+
+/// Tells the engine that its share of the stack begins here. A heap is entered from varying depths.
+pub(crate) fn stack_starts_here(ctx: &Ctx<'_>) {
+    // SAFETY: the context is alive.
+    unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
+}
+
+/// See the file's header.
+pub(crate) struct Scoped {
+    reader: RefCell<Option<NonNull<dyn StateReader>>>,
+}
+
+impl Scoped {
+    pub(crate) fn new() -> Self {
+        Self { reader: RefCell::new(None) }
+    }
+
+    /// Lends the reader while `work` runs.
+    pub(crate) fn lend<R>(&self, reader: &dyn StateReader, work: impl FnOnce() -> R) -> R {
+        struct TakeBack<'a>(&'a Scoped, Option<NonNull<dyn StateReader>>);
+        impl Drop for TakeBack<'_> {
+            fn drop(&mut self) {
+                *self.0.reader.borrow_mut() = self.1.take();
+            }
+        }
+        let short: NonNull<dyn StateReader + '_> = NonNull::from(reader);
+        // SAFETY: only the lifetime changes. `TakeBack` removes the pointer before the borrow ends, and `Scoped` is
+        // not `Send`, so nobody else can use it meanwhile.
+        let long = unsafe { std::mem::transmute::<NonNull<dyn StateReader + '_>, NonNull<dyn StateReader>>(short) };
+        let _take_back = TakeBack(self, self.reader.borrow_mut().replace(long));
+        work()
+    }
+
+    /// Uses the reader that is on loan, if any.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&dyn StateReader) -> R) -> Option<R> {
+        let reader = self.reader.borrow();
+        // SAFETY: see `lend`. The borrow is kept while `work` runs, so the loan cannot end under it.
+        reader.map(|reader| work(unsafe { reader.as_ref() }))
+    }
+}
