@@ -7,6 +7,7 @@ mod rust;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -36,22 +37,36 @@ impl fmt::Display for Complaint {
 /// All broken rules of the workspace at `root`, in order of files and lines.
 pub fn complaints(root: &Path) -> Result<Vec<Complaint>, String> {
     let mut complaints = rooms::check(root)?;
+    let mut texts = BTreeMap::new();
     for file in files::list(root)? {
         let text = std::fs::read(root.join(&file)).map_err(|error| format!("{file}: {error}"))?;
         // What is not text (an image in a document) has no rules.
         if let Ok(text) = String::from_utf8(text) {
-            complaints.extend(check_file(&file, &text));
+            texts.insert(file, text);
         }
     }
+    complaints.extend(check_files(&texts));
     complaints.sort();
     Ok(complaints)
 }
 
-/// The rules for one file, by its place.
-fn check_file(file: &str, text: &str) -> Vec<Complaint> {
-    let mut complaints = files::check(file, text);
-    if has_extension(file, &["rs"]) {
-        complaints.extend(rust::check(file, text, rooms::is_quiet_source(file)));
+/// The rules for files, each by its place.
+fn check_files(texts: &BTreeMap<String, String>) -> Vec<Complaint> {
+    let is_rust = |file: &str| has_extension(file, &["rs"]);
+    let rust = texts.iter().filter(|(file, _)| is_rust(file));
+    let test_modules: Vec<String> = rust.flat_map(|(file, text)| rust::test_modules(file, text)).collect();
+    let mut complaints = Vec::new();
+    for (file, text) in texts {
+        complaints.extend(files::check(file, text));
+        if is_rust(file) {
+            let in_tests = rust::is_test_file(file) || test_modules.iter().any(|module| file.starts_with(module));
+            let place = match (in_tests, rooms::is_quiet_source(file)) {
+                (true, _) => rust::Place::Tests,
+                (false, true) => rust::Place::Quiet,
+                (false, false) => rust::Place::Street,
+            };
+            complaints.extend(rust::check(file, text, place));
+        }
     }
     complaints
 }

@@ -29,19 +29,32 @@ const RESTLESS: &[(&str, &str)] = &[
     ("await", "async lives in the daemon"),
 ];
 
+/// The only files that may be unsafe; each says why.
+const UNSAFE: &[&str] = &["crates/vat-js/src/raw.rs"];
+
 /// Macros that no code may use.
 const UNFINISHED: &[&str] = &["todo", "unimplemented", "dbg"];
 
+/// What kind of code a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Code of a quiet crate.
+    Quiet,
+    /// Any other code.
+    Street,
+    /// Only tests.
+    Tests,
+}
+
 /// All complaints about one Rust file.
-pub fn check(file: &str, text: &str, quiet: bool) -> Vec<Complaint> {
+pub fn check(file: &str, text: &str, place: Place) -> Vec<Complaint> {
     let parsed = match syn::parse_file(text) {
         Ok(parsed) => parsed,
         Err(error) => return vec![Complaint::new(file, error.span().start().line, format!("syntax: {error}"))],
     };
-    let all_tests = is_test_file(file);
     let mut tests = TestItems { lines: Vec::new() };
     tests.visit_file(&parsed);
-    let mut checker = Checker { file, quiet, all_tests, tests: tests.lines, complaints: Vec::new() };
+    let mut checker = Checker { file, place, tests: tests.lines, complaints: Vec::new() };
     checker.file_size(text);
     checker.visit_file(&parsed);
     checker.tokens(parsed.to_token_stream());
@@ -49,14 +62,34 @@ pub fn check(file: &str, text: &str, quiet: bool) -> Vec<Complaint> {
 }
 
 /// Integration tests, and the test modules that have a file of their own.
-fn is_test_file(file: &str) -> bool {
+pub fn is_test_file(file: &str) -> bool {
     file.split('/').any(|part| part == "tests" || part == "tests.rs" || part.ends_with("_tests.rs"))
+}
+
+/// Where the modules lie that `file` declares for tests only (`#[cfg(test)] mod x;`): beginnings of paths.
+pub fn test_modules(file: &str, text: &str) -> Vec<String> {
+    let Ok(parsed) = syn::parse_file(text) else { return Vec::new() };
+    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+    let folder = match name {
+        "lib.rs" | "main.rs" | "mod.rs" => folder.to_string(),
+        name => format!("{folder}/{}", name.trim_end_matches(".rs")),
+    };
+    let declared = parsed.items.iter().filter_map(|item| match item {
+        syn::Item::Mod(item) if item.content.is_none() && item.attrs.iter().any(is_for_tests) => Some(&item.ident),
+        _ => None,
+    });
+    declared.flat_map(|module| [format!("{folder}/{module}.rs"), format!("{folder}/{module}/")]).collect()
+}
+
+/// `#[test]` or `#[cfg(test)]`.
+fn is_for_tests(attribute: &syn::Attribute) -> bool {
+    let cfg_test = |list: &syn::MetaList| list.path.is_ident("cfg") && list.tokens.to_string().trim() == "test";
+    attribute.path().is_ident("test") || attribute.meta.require_list().is_ok_and(cfg_test)
 }
 
 struct Checker<'a> {
     file: &'a str,
-    quiet: bool,
-    all_tests: bool,
+    place: Place,
     tests: Vec<RangeInclusive<usize>>,
     complaints: Vec<Complaint>,
 }
@@ -67,7 +100,7 @@ impl Checker<'_> {
     }
 
     fn is_test(&self, line: usize) -> bool {
-        self.all_tests || self.tests.iter().any(|lines| lines.contains(&line))
+        self.place == Place::Tests || self.tests.iter().any(|lines| lines.contains(&line))
     }
 
     fn file_size(&mut self, text: &str) {
@@ -105,6 +138,9 @@ impl Checker<'_> {
     }
 
     fn anywhere(&mut self, ident: &str, after: &[TokenTree], line: usize) {
+        if ident == "unsafe" && !UNSAFE.contains(&self.file) {
+            self.complain(line, "unsafe: only the files listed in xtask/src/tidy/rust.rs may be; find a safe way");
+        }
         if UNFINISHED.contains(&ident) && is_punct(after.first(), '!') && !is_punct(after.get(1), '=') {
             self.complain(line, format!("unfinished: `{ident}!`; finish it"));
         }
@@ -115,7 +151,7 @@ impl Checker<'_> {
         if ident == "unwrap" && is_punct(before.last(), '.') && called {
             self.complain(line, "unwrap: handle the error, or `expect` with the reason why it cannot happen");
         }
-        if !self.quiet {
+        if self.place != Place::Quiet {
             return;
         }
         if let Some((_, instead)) = RESTLESS.iter().find(|(name, _)| *name == ident) {
@@ -186,14 +222,7 @@ impl<'ast> Visit<'ast> for TestItems {
 
 impl TestItems {
     fn note(&mut self, attributes: &[syn::Attribute], span: Span) {
-        let is_test = |attribute: &syn::Attribute| {
-            attribute.path().is_ident("test")
-                || attribute
-                    .meta
-                    .require_list()
-                    .is_ok_and(|list| list.path.is_ident("cfg") && list.tokens.to_string().trim() == "test")
-        };
-        if attributes.iter().any(is_test) {
+        if attributes.iter().any(is_for_tests) {
             self.lines.push(span.start().line..=span.end().line);
         }
     }

@@ -1,6 +1,6 @@
 //! The rules on small samples, and on the workspace itself.
 
-use super::{check_file, complaints, rooms};
+use super::{check_files, complaints, rooms};
 use crate::check::root;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -8,7 +8,11 @@ use std::path::Path;
 
 /// Line and first word of each complaint.
 fn found(file: &str, text: &str) -> Vec<String> {
-    let mut found = check_file(file, text);
+    found_in(&[(file, text)])
+}
+
+fn found_in(texts: &[(&str, &str)]) -> Vec<String> {
+    let mut found = check_files(&texts.iter().map(|(file, text)| ((*file).into(), (*text).into())).collect());
     found.sort();
     found.iter().map(|one| format!("{} {}", one.line, one.what.split(':').next().unwrap_or_default())).collect()
 }
@@ -56,6 +60,23 @@ fn tests_may_be_long_and_may_unwrap() {
 }
 
 #[test]
+fn a_module_declared_for_tests_is_a_test_file() {
+    let bench = "//! x\nuse std::fs;\nfn f() { x.unwrap(); }\n";
+    for (parent, declaration, expected) in
+        [("crates/kernel/src/lib.rs", "#[cfg(test)]\nmod bench;", 0), ("crates/kernel/src/lib.rs", "mod bench;", 2)]
+    {
+        let parent_text = format!("//! x\n{declaration}\n");
+        let found = found_in(&[(parent, &parent_text), ("crates/kernel/src/bench.rs", bench)]);
+        assert_eq!(found.len(), expected, "{found:?}");
+    }
+    let found = found_in(&[
+        ("crates/kernel/src/a.rs", "//! x\n#[cfg(test)]\nmod bench;\n"),
+        ("crates/kernel/src/a/bench.rs", bench),
+    ]);
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn quiet_crates_cannot_name_the_world() {
     for (code, broken) in [
         ("use std::time::Duration;", true),
@@ -86,6 +107,7 @@ fn unfinished_code_is_found() {
         "fn f() { unimplemented!(\"later\") }".to_string(),
         "fn f() { dbg!(1); }".to_string(),
         "fn f() { a.unwrap(); }".to_string(),
+        "fn f() { unsafe { g() } }".to_string(),
         "#[test]\n#[ignore]\nfn f() {}".to_string(),
         "#[test]\n#[ignore = \"slow\"]\nfn f() {}".to_string(),
         format!("// {note}: more"),
