@@ -56,7 +56,7 @@ impl Ctx<'_, '_> {
                 return self.leave_ticket(vat, ticket);
             }
             Request::ReloadVat { vat, config, sources } => {
-                self.reload_vat(vat, *config, &sources)?;
+                self.reload_vat(vat, &config, &sources)?;
                 return self.leave_ticket(vat, ticket);
             }
             Request::TerminateSubcluster(id) => {

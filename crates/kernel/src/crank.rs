@@ -162,7 +162,7 @@ impl Ctx<'_, '_> {
             _ => crate::routing::deleted(target.into()),
         };
         self.consume_inbox(vat, index)?;
-        self.splat(target.into(), message, &error)?;
+        self.splat(target.into(), &message, &error)?;
         self.release(target.into())?;
         Ok(Begun::Consumed)
     }

@@ -104,12 +104,12 @@ impl Ctx<'_, '_> {
     }
 
     /// The settlement itself: state, subscribers first, then the waiting messages (kernel-semantics §4.4).
-    pub(crate) fn settle_now(&mut self, id: PromiseId, rejected: bool, value: CapData<KRef>) -> Result<(), Fault> {
+    pub(crate) fn settle_now(&mut self, id: PromiseId, rejected: bool, value: &CapData<KRef>) -> Result<(), Fault> {
         let promise = self.need::<Promises>(&id)?;
         let PromiseState::Unresolved { decider, subscribers, queue_head, queue_tail } = promise.state else {
             return Err(broken(format!("{id} is settled twice")));
         };
-        self.hold_slots(&value)?;
+        self.hold_slots(value)?;
         let refs = promise.refs - u64::from(decider != Decider::Nobody);
         let state =
             if rejected { PromiseState::Rejected(value.clone()) } else { PromiseState::Fulfilled(value.clone()) };
@@ -121,7 +121,7 @@ impl Ctx<'_, '_> {
             self.delete::<DecidedBy>(&(decider, id));
         }
         for subscriber in subscribers {
-            self.tell(subscriber, id, rejected, &value)?;
+            self.tell(subscriber, id, rejected, value)?;
         }
         for index in queue_head..queue_tail {
             let message = self.need::<PromiseQueue>(&(id, index))?;

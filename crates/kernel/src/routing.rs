@@ -42,7 +42,7 @@ impl Ctx<'_, '_> {
                         self.release(target)?;
                     }
                 }
-                Work::Settle { promise, rejected, value } => self.settle_now(promise, rejected, value)?,
+                Work::Settle { promise, rejected, value } => self.settle_now(promise, rejected, &value)?,
             }
         }
         self.draining = false;
@@ -59,13 +59,13 @@ impl Ctx<'_, '_> {
                 KRef::Promise(id) => id,
             };
             match self.get::<Promises>(&id)?.map(|promise| promise.state) {
-                None => return self.splat(target, message, &deleted(target)),
-                Some(PromiseState::Unresolved { .. }) => return self.park(id, message),
-                Some(PromiseState::Rejected(reason)) => return self.splat_with(target, message, reason),
+                None => return self.splat(target, &message, &deleted(target)),
+                Some(PromiseState::Unresolved { .. }) => return self.park(id, &message),
+                Some(PromiseState::Rejected(reason)) => return self.splat_with(target, &message, reason),
                 Some(PromiseState::Fulfilled(value)) => match extract_single_ref(&value) {
                     Some(&next) if visited < 10_000 => target = next,
-                    Some(_) => return self.splat(target, message, &bad_resolution("a ring of promises")),
-                    None => return self.splat(target, message, &bad_resolution("something that is not an object")),
+                    Some(_) => return self.splat(target, &message, &bad_resolution("a ring of promises")),
+                    None => return self.splat(target, &message, &bad_resolution("something that is not an object")),
                 },
             }
         }
@@ -74,7 +74,7 @@ impl Ctx<'_, '_> {
 
     fn route_to_object(&mut self, id: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
         match self.undeliverable(id)? {
-            Err(error) => self.splat(id.into(), message, &error),
+            Err(error) => self.splat(id.into(), &message, &error),
             Ok(Owner::Vat(vat)) => self.queue_send(vat, id, message),
             Ok(_) => self.call_service(id, message),
         }
@@ -108,7 +108,7 @@ impl Ctx<'_, '_> {
         let mut cursor = self.cursor(vat)?;
         if cursor.inbox_tail - cursor.inbox_head >= self.limits.inbox_items {
             let error = queue_full(&format!("the inbox of {vat}"), self.limits.inbox_items);
-            return self.splat(target.into(), message, &error);
+            return self.splat(target.into(), &message, &error);
         }
         self.put::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
         cursor.inbox_tail += 1;
@@ -118,7 +118,7 @@ impl Ctx<'_, '_> {
         Ok(())
     }
 
-    fn park(&mut self, id: PromiseId, message: Message<KRef>) -> Result<(), Fault> {
+    fn park(&mut self, id: PromiseId, message: &Message<KRef>) -> Result<(), Fault> {
         let mut promise = self.need::<Promises>(&id)?;
         if let PromiseState::Unresolved { queue_head, queue_tail, .. } = &mut promise.state {
             if *queue_tail - *queue_head >= self.limits.promise_queue_items {
@@ -129,13 +129,13 @@ impl Ctx<'_, '_> {
             *queue_tail += 1;
             promise.refs += 1; // the parked message's target
             self.put::<Promises>(&id, &promise);
-            self.put::<PromiseQueue>(&(id, index), &message);
+            self.put::<PromiseQueue>(&(id, index), message);
         }
         Ok(())
     }
 
     /// Ends a message that cannot be delivered: its result is rejected with a kernel error.
-    pub(crate) fn splat(&mut self, target: KRef, message: Message<KRef>, error: &KernelError) -> Result<(), Fault> {
+    pub(crate) fn splat(&mut self, target: KRef, message: &Message<KRef>, error: &KernelError) -> Result<(), Fault> {
         self.splat_with(target, message, error.to_capdata())
     }
 
@@ -144,7 +144,7 @@ impl Ctx<'_, '_> {
     pub(crate) fn splat_with(
         &mut self,
         target: KRef,
-        message: Message<KRef>,
+        message: &Message<KRef>,
         reason: CapData<KRef>,
     ) -> Result<(), Fault> {
         match message.result {
@@ -156,7 +156,7 @@ impl Ctx<'_, '_> {
         }
         // The rejection may still be on its way when the result is released here: counts are only looked at when the
         // turn ends, after everything on its way has arrived.
-        self.release_message(&message)
+        self.release_message(message)
     }
 }
 

@@ -13,14 +13,13 @@ use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, ServiceC
 impl Ctx<'_, '_> {
     /// Makes a service known, or finds it again under the same reference.
     pub(crate) fn register_service(&mut self, name: &str, system_only: bool) -> Result<Answer, Blame> {
-        let object = match self.get::<Services>(&name.to_owned())? {
-            Some(service) => service.object,
-            None => {
-                let object = self.new_object(Owner::Kernel)?;
-                self.pin(object)?;
-                self.put::<ServiceObjects>(&object, &name.to_owned());
-                object
-            }
+        let object = if let Some(service) = self.get::<Services>(&name.to_owned())? {
+            service.object
+        } else {
+            let object = self.new_object(Owner::Kernel)?;
+            self.pin(object)?;
+            self.put::<ServiceObjects>(&object, &name.to_owned());
+            object
         };
         self.put::<Services>(&name.to_owned(), &ServiceRecord { object, system_only });
         Ok(Answer::Service(object))
@@ -43,7 +42,7 @@ impl Ctx<'_, '_> {
     /// A message to a service: asks the host. Its slots and result are counted by the row until the answer.
     pub(crate) fn call_service(&mut self, target: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
         let Some(service) = self.get::<ServiceObjects>(&target)? else {
-            return self.splat(target.into(), message, &crate::routing::deleted(target.into()));
+            return self.splat(target.into(), &message, &crate::routing::deleted(target.into()));
         };
         let call = self.next_id(|counters| {
             counters.services += 1;

@@ -25,20 +25,20 @@ impl Ctx<'_, '_> {
                 Syscall::Resolve(batch) => self.syscall_resolve(vat, batch)?,
                 Syscall::DropImports(vrefs) => vrefs.into_iter().try_for_each(|vref| self.drop_import(vat, vref))?,
                 Syscall::RetireImports(vrefs) => {
-                    vrefs.into_iter().try_for_each(|vref| self.retire_import(vat, vref))?
+                    vrefs.into_iter().try_for_each(|vref| self.retire_import(vat, vref))?;
                 }
                 Syscall::RetireExports(vrefs) => {
-                    vrefs.into_iter().try_for_each(|vref| self.retire_export(vat, vref))?
+                    vrefs.into_iter().try_for_each(|vref| self.retire_export(vat, vref))?;
                 }
                 Syscall::AbandonExports(vrefs) => {
-                    vrefs.into_iter().try_for_each(|vref| self.abandon_export(vat, vref))?
+                    vrefs.into_iter().try_for_each(|vref| self.abandon_export(vat, vref))?;
                 }
                 Syscall::Illegal(what) => return Err(VatFault::illegal(what).into()),
                 Syscall::Exit { failure, info } => {
                     self.apply_holds(vat)?;
                     let reason = self.capdata_to_kernel(vat, info)?;
                     if failure {
-                        return Err(VatFault::ExitFailure(self.reason_outliving_abort(reason)).into());
+                        return Err(VatFault::ExitFailure(reason_outliving_abort(reason)).into());
                     }
                     return Ok(Some(Exit { reason }));
                 }
@@ -48,15 +48,6 @@ impl Ctx<'_, '_> {
         Ok(None)
     }
 
-    /// A failure's reason is told after its crank was undone, so it may name only what exists without the crank.
-    fn reason_outliving_abort(&self, reason: CapData<KRef>) -> CapData<KRef> {
-        if reason.slots.is_empty() {
-            reason
-        } else {
-            KernelError::new(Code::VatTerminated, "the vat gave a reason that names references").to_capdata()
-        }
-    }
-
     fn syscall_send(&mut self, vat: VatId, target: VRef, message: Message<VRef>) -> Result<(), Blame> {
         let target = self.vat_to_kernel(vat, target)?;
         if let Some(error) = self.too_large(&message.methargs) {
@@ -64,7 +55,7 @@ impl Ctx<'_, '_> {
             let result = message.result.map(|vref| self.result_to_kernel(vat, vref)).transpose()?;
             let message = Message { methargs: CapData::plain(""), result: result.map(KRef::Promise) };
             self.hold_message(&message)?;
-            return Ok(self.splat(target, message, &error)?);
+            return Ok(self.splat(target, &message, &error)?);
         }
         let methargs = self.capdata_to_kernel(vat, message.methargs)?;
         let result = message.result.map(|vref| self.result_to_kernel(vat, vref)).transpose()?;
@@ -105,12 +96,11 @@ impl Ctx<'_, '_> {
                 KRef::Promise(id) if self.decider(id)? == Some(Decider::Vat(vat)) => id,
                 _ => return Err(VatFault::illegal(format!("{vat} does not decide {promise}")).into()),
             };
-            match self.too_large(&value) {
-                Some(error) => self.settle(id, true, error.to_capdata())?,
-                None => {
-                    let value = self.capdata_to_kernel(vat, value)?;
-                    self.settle(id, rejected, value)?;
-                }
+            if let Some(error) = self.too_large(&value) {
+                self.settle(id, true, error.to_capdata())?;
+            } else {
+                let value = self.capdata_to_kernel(vat, value)?;
+                self.settle(id, rejected, value)?;
             }
             settled.push(id);
         }
@@ -180,5 +170,14 @@ impl Ctx<'_, '_> {
         self.put::<Objects>(&id, &object);
         self.maybe_free.insert(id.into());
         Ok(())
+    }
+}
+
+/// A failure's reason is told after its crank was undone, so it may name only what exists without the crank.
+fn reason_outliving_abort(reason: CapData<KRef>) -> CapData<KRef> {
+    if reason.slots.is_empty() {
+        reason
+    } else {
+        KernelError::new(Code::VatTerminated, "the vat gave a reason that names references").to_capdata()
     }
 }

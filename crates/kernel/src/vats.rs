@@ -96,7 +96,7 @@ impl Ctx<'_, '_> {
         Ok(())
     }
 
-    pub(crate) fn reload_vat(&mut self, vat: VatId, config: VatConfig, sources: &[ModuleSource]) -> Result<(), Blame> {
+    pub(crate) fn reload_vat(&mut self, vat: VatId, config: &VatConfig, sources: &[ModuleSource]) -> Result<(), Blame> {
         if !self.turn.has::<VatCursors>(&vat)? {
             return Err(no_such_vat(vat));
         }
@@ -104,7 +104,7 @@ impl Ctx<'_, '_> {
             return Err(Refused::StartFailed(format!("{vat} is being reloaded already")).into());
         }
         self.keep_sources(&config.code, sources)?;
-        self.put::<Reloads>(&vat, &config);
+        self.put::<Reloads>(&vat, config);
         self.restart_vat(vat)
     }
 
@@ -122,7 +122,7 @@ impl Ctx<'_, '_> {
                     VatFault::Fatal(..) => fault.reason(),
                     VatFault::ExitFailure(_) => error.to_capdata(),
                 };
-                self.splat_with((*target).into(), message.clone(), reason)?;
+                self.splat_with((*target).into(), message, reason)?;
                 self.release((*target).into())?;
             }
             self.terminate_vat(vat, &fault.reason(), &error)?;
@@ -169,7 +169,7 @@ impl Ctx<'_, '_> {
         for index in cursor.inbox_head..cursor.inbox_tail {
             match self.need::<Inbox>(&(vat, index))? {
                 Item::Send { target, message } => {
-                    self.splat(target.into(), message, error)?;
+                    self.splat(target.into(), &message, error)?;
                     self.release(target.into())?;
                 }
                 notify @ Item::Notify(_) => kept.push(notify),
@@ -209,7 +209,7 @@ impl Ctx<'_, '_> {
         self.reject_decided(Decider::Vat(vat), *code, detail)?;
         for index in cursor.inbox_head..cursor.inbox_tail {
             if let Item::Send { target, message } = self.need::<Inbox>(&(vat, index))? {
-                self.splat(target.into(), message, error)?;
+                self.splat(target.into(), &message, error)?;
                 self.release(target.into())?;
                 self.delete::<Inbox>(&(vat, index));
             }

@@ -42,7 +42,6 @@ struct InFlight {
 }
 
 /// One kernel with its store.
-
 pub struct Node {
     store: Store,
     limits: KernelLimits,
