@@ -1,17 +1,19 @@
+// What the host evaluates in a fresh realm: guards, lockdown, the layer, and the globals that the vat asked for.
+//
+// Always: when `boot` returns, the realm is locked and complete, and no code of the vat has run.
+// Elsewhere: the host's functions (`bridge`), the layer (layer.js), loops that need bounds (guards.js).
+
 import { lockdown, endow } from './lockdown.js';
-export const boot = (bridge, globals) => {
-  lockdown({ now: undefined, random: undefined });
-  endow('console', { log: (...a) => bridge.log('info', a.map(x => String(x)).join(' ')) });
-  let root;
-  const layer = {
-    start: (ns) => { root = ns.buildRootObject({}, {}, {}); },
-    message: (target, body, slots, result) => {
-      const [method, args] = JSON.parse(body.slice(1));
-      const p = Promise.resolve().then(() => root[method](...args));
-      p.then(v => { if (result) bridge.resolve([[result, false, '#' + JSON.stringify(v === undefined ? '#undefined' : v), []]]); },
-        e => { if (result) bridge.resolve([[result, true, '#' + JSON.stringify({ '#error': String(e.message), name: e.name }), []]]); });
-    },
-    notify: () => {}, dropExports: () => {}, retireExports: () => {}, retireImports: () => {}, bringOutYourDead: () => bridge.gc(), finish: () => {},
-  };
-  return { layer, builtinNames: ['@endo/far'], builtin: name => ({ E: 1, Far: (n, o) => o }) };
+import { installGuards } from './guards.js';
+import { makeLayer } from './layer.js';
+import { endowments } from './endow.js';
+
+/** Makes the realm ready. `globals`: names of endowments. Returns the layer. */
+export const boot = (bridge, globals, restarted) => {
+  const values = endowments(bridge, globals);
+  lockdown({ installGuards: () => installGuards(bridge.poll), now: values.now, random: values.random });
+  for (const [name, value] of values.plain) endow(name, value);
+  const layer = makeLayer(bridge);
+  layer.prepare(restarted);
+  return layer;
 };

@@ -330,12 +330,11 @@ fn boot<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>, spec: &StartSpec) -> rquickjs:
     let module = Module::declare(ctx.clone(), ENTRY_BASE, "export { boot } from 'sturdy:boot.js';")?;
     let (module, _) = module.eval()?;
     let boot: Function<'js> = module.get("boot")?;
-    boot.call((install(ctx, shared)?, spec.config.globals.clone()))
+    boot.call((install(ctx, shared)?, spec.config.globals.clone(), spec.restarted))
 }
 
 fn entry_points<'js>(ctx: &Ctx<'js>, host: &Object<'js>) -> rquickjs::Result<Layer> {
-    let layer: Object<'js> = host.get("layer")?;
-    let get = |name: &str| layer.get::<_, Function<'js>>(name).map(|function| Persistent::save(ctx, function));
+    let get = |name: &str| host.get::<_, Function<'js>>(name).map(|function| Persistent::save(ctx, function));
     Ok(Layer {
         start: get("start")?,
         message: get("message")?,

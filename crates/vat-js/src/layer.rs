@@ -15,7 +15,34 @@ macro_rules! layer_modules {
     };
 }
 
-const FILES: &[(&str, &str)] = layer_modules!["boot.js", "lockdown.js", "harden.js"];
+const FILES: &[(&str, &str)] = layer_modules![
+    "boot.js",
+    "collections.js",
+    "console.js",
+    "data.js",
+    "endow.js",
+    "errors.js",
+    "eventual.js",
+    "exo.js",
+    "guards.js",
+    "harden.js",
+    "keys.js",
+    "layer.js",
+    "liveslots.js",
+    "lockdown.js",
+    "marshal.js",
+    "modules.js",
+    "passStyle.js",
+    "patterns.js",
+    "patternsGuards.js",
+    "patternsKeys.js",
+    "patternsMatch.js",
+    "vom.js",
+    "vomKinds.js",
+    "vomRefs.js",
+    "vomWeak.js",
+    "watch.js"
+];
 
 thread_local! {
     static COMPILED: RefCell<HashMap<&'static str, Bytecode>> = RefCell::default();
@@ -36,4 +63,20 @@ pub(crate) fn load<'js>(ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Module<'
     let bytecode = Bytecode::of(&module)?;
     COMPILED.with_borrow_mut(|compiled| compiled.insert(file, bytecode));
     Ok(module)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FILES;
+
+    #[test]
+    fn every_file_of_the_layer_is_embedded() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/js");
+        let entries = std::fs::read_dir(folder).expect("the folder is there");
+        let mut files: Vec<String> =
+            entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+        files.retain(|file| file.ends_with(".js"));
+        files.sort();
+        assert_eq!(files, FILES.iter().map(|(file, _)| (*file).to_owned()).collect::<Vec<_>>());
+    }
 }
