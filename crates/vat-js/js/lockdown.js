@@ -186,7 +186,7 @@ export const lockdown = (options = {}) => {
   for (const key of ownKeys(g)) {
     const d = getOwnPropertyDescriptor(g, key);
     if (d.configurable && 'value' in d && !LATER.has(key)) {
-      defineProperty(g, key, { writable: false, configurable: false });
+      defineProperty(g, key, { value: d.value, writable: false, enumerable: false, configurable: false });
     }
   }
 };

@@ -1,0 +1,105 @@
+// The scripts of the differential test. Bodies are written as smallcaps text.
+const call = (target, method, args = '[]', slots = [], result = undefined) =>
+  ({ message: { target, body: `#[${JSON.stringify(method)},${args}]`, slots, ...(result === undefined ? {} : { result }) } });
+let n = 0;
+const ask = (target, method, args, slots) => { n += 1; return call(target, method, args, slots, `p-${100 + n}`); };
+const root = (method, args, slots) => ask('o+0', method, args, slots);
+const fulfil = (vpid, body, slots = []) => ({ notify: [[vpid, false, body, slots]] });
+const reject = (vpid, text) => ({ notify: [[vpid, true, `#{"#error":${JSON.stringify(text)},"name":"Error"}`, []]] });
+const boyd = { bringOutYourDead: true };
+const restart = { restart: true };
+const X = '"$0.Alleged: X"';
+const P = '"&0"';
+
+const basic = steps => ({ vat: 'basic.js', steps });
+
+export const scripts = {
+  calls: basic([
+    root('hello', '["world"]'), root('parameters'), root('echo', '[1,"x","!!y","+12","#undefined",null,true,["a"],{"k":"#NaN"}]'),
+    root('nothing'), root('one', '["#Infinity"]'), root('makeThing', '["foo"]'), call('o+#1', 'name', '[]', [], 'p-1'),
+    call('o+#1', 'ping', '[]', [], 'p-2'), root('asyncValue', '["later"]'), root('notFrozen'), call('o+0', 'hello', '["nobody"]'),
+    root('sameThing'), root('sameThing'), root('one', '["%foo"]'), root('one', '["%@@asyncIterator"]'),
+    root('one', '[{"#tag":"t","payload":[1]}]'), root('one', `[{"#error":"m","name":"TypeError"}]`),
+  ]),
+  errors: basic([
+    root('nosuch'), root('fail', '["bad"]'), root('failAsync'), root('failString'), root('failObject', `[${X}]`, ['o-1']),
+    root('unserializable'), root('unserializableFunction'), root('missingLocal'), root('missingOnUndefined'),
+    call('o+0', 'fail'), root('localOrder'),
+  ]),
+  badTarget: basic([{ message: { target: 'o+77', body: '#["x",[]]', slots: [], result: 'p-1' } }]),
+  functions: basic([
+    root('farFunction'), { message: { target: 'o+#1', body: '#["#undefined",[1,2]]', slots: [], result: 'p-1' } },
+    root('callFunction', `[${X},5]`, ['o-1']), { message: { target: 'o+#1', body: '#["nosuch",[]]', slots: [], result: 'p-2' } },
+  ]),
+  symbolMethod: basic([root('call', `[${X},"%@@asyncIterator"]`, ['o-1'])]),
+  ping: basic([
+    root('ping', `[${X}]`, ['o-50']), fulfil('p+#1', '#"answer"'), root('ping', `[${X}]`, ['o-50']), reject('p+#2', 'no'),
+    call('o+0', 'pingOnly', `[${X}]`, ['o-50']), fulfil('p+#3', '#5'),
+  ]),
+  pipeline: basic([
+    root('pipeline', `[${X}]`, ['o-50']), fulfil('p+#1', `#${X}`, ['o-51']), fulfil('p+#2', `#${X}`, ['o-52']), fulfil('p+#3', '#"end"'),
+  ]),
+  pipelineRejected: basic([
+    root('pipeline', `[${X}]`, ['o-50']),
+    { notify: [['p+#1', true, '#{"#error":"no a","name":"Error"}', []], ['p+#2', true, '#{"#error":"no a","name":"Error"}', []], ['p+#3', true, '#{"#error":"no a","name":"Error"}', []]] },
+  ]),
+  pipelineLocal: basic([root('sameThing'), root('call', '["$0.Alleged: thing","hi"]', ['o+#1']), root('callFunction', '["$0.Alleged: thing"]', ['o+#1'])]),
+  two: basic([root('two', `[${X}]`, ['o-50']), fulfil('p+#2', '#"b"'), fulfil('p+#1', '#"a"')]),
+  waitTwo: basic([root('waitTwo', `[${X}]`, ['o-50']), fulfil('p+#2', '#"b"'), fulfil('p+#1', '#"a"')]),
+  order: basic([root('order', `[${X}]`, ['o-50'])]),
+  syncThenSend: basic([root('syncThenSend', `[${X}]`, ['o-50'])]),
+  sendAfterTurn: basic([root('sendAfterTurn', `[${X}]`, ['o-50'])]),
+  promiseArgs: basic([
+    root('watch', `[${P},"one"]`, ['p-1']), fulfil('p-1', '#"value"'), root('log'),
+    root('watch', `[${P},"two"]`, ['p-2']), reject('p-2', 'bad news'), root('log'),
+    root('watch', `[${P},"three"]`, ['p-3']), fulfil('p-3', `#${X}`, ['o-3']), root('log'),
+    root('watch', `[${P},"four"]`, ['p-1']), fulfil('p-1', '#"again"'), root('log'),
+  ]),
+  promiseCalls: basic([
+    root('call', `[${P},"foo",1]`, ['p-1']), root('call', `[${P},"bar"]`, ['p-1']), fulfil('p-1', `#${X}`, ['o-7']),
+    fulfil('p+#1', '#"r1"'), root('call', `[${P},"baz"]`, ['p-2']), reject('p-2', 'gone'), root('hold', `[${P}]`, ['p-3']),
+    fulfil('p-3', `#${X}`, ['o-8']), root('callHeld', '["direct"]'),
+  ]),
+  promiseResults: basic([
+    root('promise', '["a"]'), root('resolve', '["a",42]'), root('promise', '["a"]'), root('promise', '["b"]'), root('reject', '["b","bad"]'),
+    root('promise', '["b"]'), root('promiseInArray', '["c"]'), root('resolve', '["c","cv"]'), root('promiseInArray', '["c"]'),
+    root('promiseTwice', '["d"]'), root('resolve', `["d",${X}]`, ['o-1']),
+  ]),
+  promiseChains: basic([
+    root('promiseInArray', '["a"]'), root('resolveWith', '["a","b"]'), root('resolve', '["b","final"]'),
+    root('promiseInArray', '["x"]'), root('promiseInArray', '["y"]'), root('resolveCross', '["x","y"]'),
+    root('promiseInArray', '["l"]'), root('resolve', '["l",["&0"]]', ['p-9']), fulfil('p-9', '#"nine"'),
+  ]),
+  sendPromises: basic([
+    root('sendPromise', `[${X},"a"]`, ['o-1']), root('sendPromise', `[${X},"a"]`, ['o-1']), root('resolve', '["a","A"]'),
+    root('sendPromise', `[${X},"a"]`, ['o-1']), root('sendResolved', `[${X}]`, ['o-1']), root('sendRejected', `[${X}]`, ['o-1']),
+    root('resolveAndSend', `[${X},"b",7]`, ['o-1']), root('sendAgain', `[${X},"c"]`, ['o-1']), root('resolve', '["c","C"]'),
+    root('sendAgain', `[${X},"c"]`, ['o-1']),
+  ]),
+  bounced: basic([
+    root('ping', `[${X}]`, ['o-1']), root('hold', `[${P}]`, ['p+#1']), root('sendHeld', `[${X}]`, ['o-2']), fulfil('p+#1', '#"done"'),
+    root('sendHeld', `[${X}]`, ['o-2']), root('promiseInArray', '["a"]'), root('one', `[${P}]`, ['p+#5']), root('resolve', '["a",1]'),
+  ]),
+  becameDecider: basic([
+    root('ping', `[${X}]`, ['o-1']), { message: { target: 'o+0', body: '#["hello",["me"]]', slots: [], result: 'p+#1' } }, fulfil('p+#1', '#"stale"'),
+    root('call', `[${X},"foo"]`, ['o-1']), { message: { target: 'o+0', body: '#["promise",["z"]]', slots: [], result: 'p+#2' } }, root('resolve', '["z","zed"]'),
+  ]),
+  resolveImportedIntoResult: basic([root('one', `[${P}]`, ['p-1']), fulfil('p-1', '#"v"'), root('one', `[[${P}]]`, ['p-2']), fulfil('p-2', '#"w"')]),
+  notifyBatch: basic([
+    root('watch', `[${P},"a"]`, ['p-1']), root('watch', `[${P},"b"]`, ['p-2']),
+    { notify: [['p-1', false, '#["&0"]', ['p-2']], ['p-2', false, '#["&0","&1"]', ['p-1', 'p-3']]] }, root('log'),
+  ]),
+  gets: basic([root('get', `[${X},"foo"]`, ['o-1']), root('get', `[${P},"length"]`, ['p-1']), fulfil('p-1', '#["a","b"]'), root('get', '[{"a":5},"a"]')]),
+  gcImports: basic([
+    root('hold', `[${X}]`, ['o-5']), boyd, root('heldStyle'), root('dropHeld'), boyd, root('hold', `[${X}]`, ['o-6']), root('dropHeld'),
+    root('hold', `[${X}]`, ['o-6']), boyd, root('dropHeld'), boyd, boyd,
+  ]),
+  gcPromises: basic([root('hold', `[[${P}]]`, ['p-5']), root('dropHeld'), boyd, fulfil('p-5', `#${X}`, ['o-9']), boyd]),
+  gcExports: basic([
+    root('makeThing', '["a"]'), boyd, { dropExports: ['o+#1'] }, boyd, { retireExports: ['o+#1'] },
+    root('sameThing'), { dropExports: ['o+#2'] }, boyd, root('sameThing'), boyd, { dropExports: ['o+#2'] }, { retireExports: ['o+#2'] },
+    root('forgetThing'), boyd, root('makeThing', '["b"]'), { dropExports: ['o+#3'] }, { retireExports: ['o+#3'] }, boyd,
+  ]),
+  gcRetireImports: basic([root('hold', `[${X}]`, ['o-5']), root('dropHeld'), boyd, { retireImports: ['o-5'] }, boyd]),
+  restartCounters: basic([root('makeThing', '["a"]'), root('ping', `[${X}]`, ['o-1']), restart, root('makeThing', '["b"]'), root('ping', `[${X}]`, ['o-1']), root('hello', '["x"]')]),
+};
