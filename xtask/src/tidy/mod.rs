@@ -1,6 +1,7 @@
 //! The rules of the house, checked by machine. Always: a complaint names file, line and rule, and says what to do; the
 //! same rules run as a test. Not here: formatting (rustfmt) and lints (clippy).
 
+mod docs;
 mod files;
 mod rooms;
 mod rust;
@@ -46,6 +47,9 @@ pub fn complaints(root: &Path) -> Result<Vec<Complaint>, String> {
         }
     }
     complaints.extend(check_files(&texts));
+    for (file, text) in texts.iter().filter(|(file, _)| has_extension(file, &["md"])) {
+        complaints.extend(docs::check(file, text, &texts, |path| root.join(path).exists()));
+    }
     complaints.sort();
     Ok(complaints)
 }

@@ -1,6 +1,6 @@
 //! The rules on small samples, and on the workspace itself.
 
-use super::{check_files, complaints, rooms};
+use super::{check_files, complaints, docs, rooms};
 use crate::check::root;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -127,6 +127,20 @@ fn headers_and_machine_paths_are_checked() {
     let path = concat!("/ho", "me/me/x");
     assert_eq!(found("README.md", &format!("see `{path}`\n")), ["1 path"]);
     assert_eq!(found("README.md", &format!("see `src{path}`\n")), [""; 0]);
+}
+
+#[test]
+fn links_lead_to_what_they_name() {
+    let texts = [("a/src/b.rs".to_string(), "pub struct Turn;".to_string())].into();
+    for (line, count) in [
+        ("see [`Turn`](../a/src/b.rs)", 0),
+        ("see [the turn](../a/src/b.rs#L1) and [x](https://example.org/(x)", 0),
+        ("see [`Tur`](../a/src/b.rs) and [`Turns`](../a/src/b.rs)", 2),
+        ("see [`Turn`](../a/src/c.rs)", 1),
+    ] {
+        let found = docs::check("docs/x.md", line, &texts, |path| path == "a/src/b.rs");
+        assert_eq!(found.len(), count, "{line}: {found:?}");
+    }
 }
 
 #[test]
