@@ -43,7 +43,13 @@ impl Ctx<'_, '_> {
         }
         self.put::<Calls>(&call, &CallRecord { request, target, state: CallState::Waiting(promise) });
         self.subscribe(promise, Subscriber::Call(call))?;
-        self.send(target, Message { methargs, result: Some(promise.into()) })?;
+        let message = Message { methargs, result: Some(promise.into()) };
+        if self.exists(target)? {
+            self.send(target, message)?;
+        } else {
+            self.hold_message(&message)?;
+            self.splat(target, &message, &crate::routing::deleted(target))?;
+        }
         Ok(Answer::Called(call))
     }
 

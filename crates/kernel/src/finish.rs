@@ -57,7 +57,7 @@ impl Ctx<'_, '_> {
             self.delete::<sturdy_store::Inbox>(&(vat, index));
             cursor.inbox_head = index + 1;
         }
-        cursor.deaths = None;
+        cursor.survived(plan.item_id());
         self.set_cursor(vat, &cursor);
         match &plan.item {
             PlannedItem::Send { target, message, .. } => {

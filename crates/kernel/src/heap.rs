@@ -3,7 +3,9 @@
 use crate::blame::Fault;
 use crate::ctx::Ctx;
 use crate::event::Effect;
-use sturdy_store::{ClistByKref, ClistByVref, ClistEntry, DecidedBy, Decider, Reloads, Subscriber, VatStatus, Vats};
+use sturdy_store::{
+    ClistByKref, ClistByVref, ClistEntry, DecidedBy, Decider, ItemId, Reloads, Subscriber, VatStatus, Vats,
+};
 use sturdy_types::{Code, Hold, KRef, RunId, VRef, VatId};
 
 impl Ctx<'_, '_> {
@@ -29,7 +31,7 @@ impl Ctx<'_, '_> {
         cursor.start_due = false;
         cursor.failed = false;
         cursor.heapless = false;
-        cursor.deaths = None;
+        cursor.survived(ItemId::Start);
         self.set_cursor(vat, &cursor);
         if old_run.0 > 0 {
             self.emit(Effect::Stop { vat, run: old_run });

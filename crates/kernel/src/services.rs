@@ -91,9 +91,11 @@ impl Ctx<'_, '_> {
         self.release(record.service.into())
     }
 
+    /// Whether a host may name it: only what something still reaches. An object that nothing reaches is garbage whose
+    /// owner may have been told so already; naming it again could not bring it back.
     pub(crate) fn exists(&self, kref: KRef) -> Result<bool, Fault> {
         Ok(match kref {
-            KRef::Object(id) => self.get::<Objects>(&id)?.is_some(),
+            KRef::Object(id) => self.get::<Objects>(&id)?.is_some_and(|object| object.reachable > 0),
             KRef::Promise(id) => self.get::<sturdy_store::Promises>(&id)?.is_some(),
         })
     }

@@ -94,6 +94,16 @@ pub struct VatCursor {
     pub deaths: Option<DeathRecord>,
 }
 
+impl VatCursor {
+    /// An item was worked off: the process did not die on it. Deaths on other items stay noted, for a start comes
+    /// between each of them and the next try.
+    pub fn survived(&mut self, item: ItemId) {
+        if self.deaths.is_some_and(|deaths| deaths.item == item) {
+            self.deaths = None;
+        }
+    }
+}
+
 impl Default for VatCursor {
     fn default() -> Self {
         Self {
