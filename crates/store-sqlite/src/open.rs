@@ -1,0 +1,131 @@
+//! Opening a directory: the lock, the file, its settings, and the check that it is ours.
+
+use crate::error::{OpenError, engine_error};
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// The file with the rows.
+const FILE: &str = "store.sqlite";
+/// The file that is locked while a process uses the directory. It is never deleted: deleting it would free the name,
+/// not the lock.
+const LOCK: &str = "lock";
+
+/// Marks the file as ours: "Stdy".
+const APPLICATION_ID: i32 = 0x5374_6479;
+/// The layout of the file: which SQL tables it has. The schema of the rows is a row.
+const LAYOUT: i32 = 1;
+
+const CREATE: &str = "CREATE TABLE rows (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT";
+
+/// Settings of every connection, measured with `benches/groups.rs`: `FULL` makes each commit durable; the exclusive mode
+/// keeps the log's index in memory, without locks per read (the lock file already keeps others out); checkpoints
+/// are the engine's own decision.
+const SETTINGS: &str = "
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 0;
+    PRAGMA cache_size = -65536;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA cell_size_check = ON;
+    PRAGMA trusted_schema = OFF;
+";
+
+/// What an open directory consists of.
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    pub(crate) path: PathBuf,
+    /// Locked as long as it is open.
+    pub(crate) lock: File,
+}
+
+pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
+    let inaccessible = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OpenError::Inaccessible { path, source }
+    };
+    make_dir(dir).map_err(inaccessible(dir))?;
+    let lock_path = dir.join(LOCK);
+    let lock =
+        File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(inaccessible(&lock_path))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::Locked { dir: dir.to_owned() },
+        TryLockError::Error(source) => inaccessible(&lock_path)(source),
+    })?;
+    let path = dir.join(FILE);
+    // SQLite quietly falls back to reading only, so a file that may not be written is noticed here.
+    File::options().create(true).truncate(false).write(true).open(&path).map_err(inaccessible(&path))?;
+    let connection = connect(&path)?;
+    Ok(Opened { connection, path, lock })
+}
+
+/// Makes the directory, and the names of new directories durable.
+fn make_dir(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir)?;
+    for above in dir.ancestors().skip(1) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        // Best effort: directories above those just made may not be open to us.
+        if File::open(above).and_then(|above| above.sync_all()).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let unusable = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => {
+            OpenError::NotAStore { path: path.to_owned(), why: "it is no SQLite database".into() }
+        }
+        _ => OpenError::Unusable { path: path.to_owned(), source: engine_error(path, "opening", &error) },
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    // Before anything is changed: is it ours?
+    let new = check(&connection, path, unusable)?;
+    connection.execute_batch(SETTINGS).map_err(unusable)?;
+    if new {
+        connection
+            .execute_batch(&format!(
+                "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT}; {CREATE}; COMMIT;"
+            ))
+            .map_err(unusable)?;
+    }
+    connection.set_prepared_statement_cache_capacity(16);
+    Ok(connection)
+}
+
+/// Whether the database is new; an error if it is something else.
+fn check(
+    connection: &Connection,
+    path: &Path,
+    unusable: impl Fn(rusqlite::Error) -> OpenError,
+) -> Result<bool, OpenError> {
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let application = number("application_id").map_err(&unusable)?;
+    let layout = number("user_version").map_err(&unusable)?;
+    let mut tables: Vec<String> = Vec::new();
+    connection
+        .prepare("SELECT name FROM sqlite_schema ORDER BY name")
+        .and_then(|mut statement| {
+            for name in statement.query_map([], |row| row.get(0))? {
+                tables.push(name?);
+            }
+            Ok(())
+        })
+        .map_err(&unusable)?;
+    let foreign = |why: String| Err(OpenError::NotAStore { path: path.to_owned(), why });
+    match (application, layout) {
+        (0, 0) if tables.is_empty() => Ok(true),
+        (APPLICATION_ID, LAYOUT) if tables == ["rows"] => Ok(false),
+        (APPLICATION_ID, found) if found > LAYOUT => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known: LAYOUT })
+        }
+        (APPLICATION_ID, _) => foreign(format!("its tables are {tables:?}")),
+        _ => foreign(format!("it is a database of another program (application id {application:#x})")),
+    }
+}
