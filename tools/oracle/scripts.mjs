@@ -101,5 +101,30 @@ export const scripts = {
     root('forgetThing'), boyd, root('makeThing', '["b"]'), { dropExports: ['o+#3'] }, { retireExports: ['o+#3'] }, boyd,
   ]),
   gcRetireImports: basic([root('hold', `[${X}]`, ['o-5']), root('dropHeld'), boyd, { retireImports: ['o-5'] }, boyd]),
+  sendOnly: basic([call('o+0', 'sendOnly', `[${X},1]`, ['o-1']), root('sendOnly', `[${X},2]`, ['o-1'])]),
+  exits: basic([root('exit', `[["bye",${X}]]`, ['o-1'])]),
+  exitFailure: basic([root('exitFailure', '[{"#error":"bad","name":"Error"}]')]),
+  unserializable: basic([
+    root('rejectUnserializable'), root('sendUnserializable', `[${X}]`, ['o-1']), root('promiseInArray', '["u"]'), root('resolveUnserializable', '["u"]'),
+    root('thenable'), root('deep', '[80]'), root('causedError'),
+  ]),
+  extendedError: basic([root('extendedError')]),
+  manyPromises: basic([
+    root('sendMany', `[${X},"a","b","a"]`, ['o-1']), root('resolve', '["b","B"]'), root('sendMany', `[${X},"b","a"]`, ['o-1']),
+    root('nested', `[${X},"a"]`, ['o-1']), root('nested', `[${X},"b"]`, ['o-1']), root('resolve', '["a",["$0.Alleged: Y"]]', ['o-2']),
+    root('spread', `[${X}]`, ['o-1']), fulfil('p+#9', '#["x","y"]'),
+  ]),
+  pipelineToOwnPromise: basic([
+    root('promise', '["a"]'), { message: { target: 'o+0', body: '#["sendMany",["$0.Alleged: X","a"]]', slots: ['o-1'] } },
+    root('call', '["&0","foo"]', ['p+#1']), root('resolve', '["a","$0.Alleged: X"]', ['o-9']),
+  ]),
+  crossKernelPromises: basic([
+    root('ping', `[${P}]`, ['p-1']), root('sendPromise', `[${P},"a"]`, ['p-1']), root('resolve', '["a",["&0"]]', ['p-2']),
+    { notify: [['p-1', false, '#"$0.Alleged: Q"', ['o-3']]] }, { notify: [['p-2', false, '#["&0"]', ['p-4']]] }, { notify: [['p-4', true, '#"no"', []]] },
+  ]),
+  resolveToImportedPromise: basic([
+    root('promise', '["a"]'), root('resolve', `["a",${P}]`, ['p-7']), root('promise', '["a"]'), { notify: [['p-7', false, '#"seven"', []]] },
+  ]),
+  malformedWork: basic([root('ping', '[5]'), root('ping', '["text"]'), root('ping', '[{"a":1}]')]),
   restartCounters: basic([root('makeThing', '["a"]'), root('ping', `[${X}]`, ['o-1']), restart, root('makeThing', '["b"]'), root('ping', `[${X}]`, ['o-1']), root('hello', '["x"]')]),
 };

@@ -16,6 +16,7 @@ const { freeze, create } = Object;
 const { isArray } = Array;
 const NativeMap = Map;
 const NativeSet = Set;
+const NativePromise = Promise;
 const NativeWeakMap = WeakMap;
 const NativeWeakRef = WeakRef;
 const NativeFinalizationRegistry = FinalizationRegistry;
@@ -70,6 +71,10 @@ const makeCounters = bridge => {
     },
   };
 };
+
+// A promise that settles like this one, two turns later: the syscalls of a method that returns a promise then come in
+// the order in which liveslots makes them.
+const hop = promise => new NativePromise(resolve => { resolve(promise); });
 
 /** Makes the dispatcher. `makeVom(env)` is given here; `env` has the members that INTERFACE.md names, and `more`. */
 export const makeLiveslots = ({ bridge, makeVom, more }) => {
@@ -383,7 +388,7 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
       else handled.resolve(value);
       followForKernel(result);
     } else if (!failed && isObject(value)) {
-      follow(toPromise(value), v => settleResult(result, false, v), e => settleResult(result, true, e));
+      follow(hop(toPromise(value)), v => settleResult(result, false, v), e => settleResult(result, true, e));
     } else {
       later(() => settleResult(result, failed, value));
     }

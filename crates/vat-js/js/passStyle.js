@@ -183,7 +183,8 @@ export const getMethodNames = val => {
   const names = new Set();
   for (let layer = val; layer !== null && layer !== undefined && layer !== objectPrototype; layer = getPrototypeOf(layer)) {
     for (const name of ownKeys(Object(layer))) {
-      if (typeof val[name] === 'function') names.add(name);
+      const d = getOwnPropertyDescriptor(Object(layer), name);
+      if (d !== undefined && typeof d.value === 'function') names.add(name);
     }
     if (!isObject(val)) break;
   }

@@ -1,7 +1,7 @@
 import { E, Far, passStyleOf } from '@endo/far';
 import { makePromiseKit } from '@endo/promise-kit';
 
-export const buildRootObject = (_powers, parameters) => {
+export const buildRootObject = (powers, parameters) => {
   const kits = new Map();
   const log = [];
   const kit = name => {
@@ -11,6 +11,9 @@ export const buildRootObject = (_powers, parameters) => {
   const stash = new Map();
   let held;
   return Far('root', {
+    sendOnly: (x, ...args) => { E.sendOnly(x).ping(...args); },
+    exit: value => { powers.exitVat(value); },
+    exitFailure: reason => { powers.exitVatWithFailure(reason); },
     hello: who => `hello ${who}`,
     parameters: () => parameters,
     echo: (...args) => args,
@@ -72,6 +75,16 @@ export const buildRootObject = (_powers, parameters) => {
     missingLocal: () => E(Far('t', { a() {} })).b(),
     missingOnUndefined: () => E(undefined).b(),
     farFunction: () => Far('adder', (a, b) => a + b),
+    rejectUnserializable: () => Promise.reject(new Map()),
+    sendUnserializable: async x => { try { await E(x).take(new Map()); return 'sent'; } catch (e) { return 'refused'; } },
+    resolveUnserializable: name => { kit(name).resolve(new Map()); },
+    thenable: () => ({ then: resolve => { resolve('from thenable'); } }),
+    deep: n => { let v = 'x'; for (let i = 0; i < n; i += 1) v = [v]; return v; },
+    sendMany: (x, ...names) => { E(x).take(...names.map(name => kit(name).promise)); },
+    nested: (x, name) => { E(x).take({ a: [kit(name).promise], f: Far('inner', {}) }); },
+    extendedError: () => { const e = Error('m'); e.name = 'Mine'; throw e; },
+    causedError: () => { throw Error('outer', { cause: Error('inner') }); },
+    spread: async x => { const r = []; for (const y of await E(x).list()) r.push(y); return r; },
     syncThenSend: x => { E(x).first(); return 'done'; },
     sendAfterTurn: async x => { await null; E(x).late(); return 'done'; },
   });
