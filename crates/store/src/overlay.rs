@@ -266,3 +266,76 @@ pub(crate) fn key_range<'a, V>(
 fn boxed(len: usize) -> usize {
     if len > 46 { len } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: usize) -> Key {
+        Key::new(&number.to_be_bytes())
+    }
+
+    #[test]
+    fn the_cache_stays_within_its_limit_and_never_drops_the_group() {
+        let mut overlay = Overlay::new(1);
+        for number in 0..2 * CACHE_ROWS {
+            let key = key(number);
+            let hash = overlay.hash(&key);
+            if number % 8 == 0 {
+                overlay.write(hash, key, Some(Value::new(&[1; 60])));
+            } else {
+                overlay.fill(hash, &key, None);
+            }
+        }
+        assert!(overlay.table.len() <= CACHE_ROWS, "{}", overlay.table.len());
+        for number in (0..2 * CACHE_ROWS).step_by(8) {
+            let key = key(number);
+            let hash = overlay.hash(&key);
+            assert_eq!(overlay.get(hash, &key), Some(Some(&Value::new(&[1; 60]))));
+        }
+        assert_eq!(overlay.range(0, &[0], None).count(), 2 * CACHE_ROWS / 8);
+        let batch = overlay.batch();
+        assert_eq!(batch.len(), 2 * CACHE_ROWS / 8);
+        assert!(batch.is_sorted_by(|a, b| a.0 < b.0));
+        let bytes: usize = batch.iter().map(|(key, _)| key.len() + 60).sum();
+        assert_eq!(overlay.dirty_bytes(), bytes);
+        overlay.committed();
+        assert_eq!((overlay.dirty_bytes(), overlay.batch().len(), overlay.range(0, &[0], None).count()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_group_larger_than_the_cache_grows_it_only_until_its_commit() {
+        let mut overlay = Overlay::new(1);
+        for number in 0..CACHE_ROWS + 1000 {
+            let key = key(number);
+            overlay.write(overlay.hash(&key), key, Some(Value::new(b"1")));
+        }
+        assert_eq!(overlay.table.len(), CACHE_ROWS + 1000);
+        overlay.committed();
+        for number in 0..CACHE_ROWS {
+            let key = key(10 * CACHE_ROWS + number);
+            let hash = overlay.hash(&key);
+            overlay.fill(hash, &key, None);
+        }
+        assert!(overlay.table.len() <= CACHE_ROWS + 1, "{}", overlay.table.len());
+    }
+
+    #[test]
+    fn long_values_are_counted_and_let_go() {
+        let mut overlay = Overlay::new(1);
+        let long = Value::from(vec![0; CACHE_VALUE_BYTES]);
+        for number in 0..2 * CACHE_BYTES / CACHE_VALUE_BYTES {
+            let key = key(number);
+            overlay.fill(overlay.hash(&key), &key, Some(long.clone()));
+        }
+        assert!(overlay.boxed_bytes <= CACHE_BYTES + CACHE_VALUE_BYTES);
+        let key = Key::new(b"longer");
+        let hash = overlay.hash(&key);
+        let before = overlay.boxed_bytes;
+        overlay.write(hash, key.clone(), Some(Value::from(vec![0; CACHE_VALUE_BYTES + 1])));
+        overlay.write(hash, key.clone(), Some(Value::from(vec![0; 2 * CACHE_VALUE_BYTES])));
+        overlay.committed();
+        assert_eq!(overlay.get(hash, &key), None);
+        assert_eq!(overlay.boxed_bytes, before);
+    }
+}
