@@ -11,6 +11,7 @@ const restart = { restart: true };
 const X = '"$0.Alleged: X"';
 const P = '"&0"';
 
+const durable = steps => ({ vat: 'durable.js', steps });
 const basic = steps => ({ vat: 'basic.js', steps });
 
 export const scripts = {
@@ -127,4 +128,55 @@ export const scripts = {
   ]),
   malformedWork: basic([root('ping', '[5]'), root('ping', '["text"]'), root('ping', '[{"a":1}]')]),
   restartCounters: basic([root('makeThing', '["a"]'), root('ping', `[${X}]`, ['o-1']), restart, root('makeThing', '["b"]'), root('ping', `[${X}]`, ['o-1']), root('hello', '["x"]')]),
+
+  baggageCounter: durable([root('count'), root('count'), restart, root('count'), root('baggageErrors'), root('baggageHas', '["nope"]'), root('baggageKeys')]),
+  durableKind: durable([
+    root('makeCounter', '["a",5]'), call('o+#1', 'inc', '[]', [], 'p-1'), call('o+#1', 'inc', '[10]', [], 'p-2'), restart,
+    call('o+#1', 'read', '[]', [], 'p-3'), call('o+#1', 'name', '[]', [], 'p-4'), call('o+#1', 'setExtra', '[{"x":[1,"+5"]}]', [], 'p-5'),
+    call('o+#1', 'getExtra', '[]', [], 'p-6'), call('o+#1', 'setExtra', `[${X}]`, ['o-5'], 'p-7'), boyd, call('o+#1', 'getExtra', '[]', [], 'p-8'),
+    restart, boyd, call('o+#1', 'getExtra', '[]', [], 'p-9'), call('o+#1', 'setExtra', '[0]', [], 'p-10'), boyd,
+    { dropExports: ['o+#1'] }, boyd,
+  ]),
+  durableKindRetire: durable([
+    root('makeCounter', '["a",5]'), { dropExports: ['o+#1'] }, { retireExports: ['o+#1'] }, boyd,
+    root('saveCounter', '["s",1]'), { dropExports: ['o+#2'] }, boyd, root('getSaved', '["s"]'), { dropExports: ['o+#2'] }, root('deleteSaved', '["s"]'), boyd,
+    root('saveCounter', '["t",2]'), { dropExports: ['o+#3'] }, { retireExports: ['o+#3'] }, restart, root('getSaved', '["t"]'), root('identity', '["t"]'),
+  ]),
+  durableKit: durable([
+    root('savePurse', '[100]'), root('depositFacet', '[5]'), call('o+#1', 'amount', '[]', [], 'p-1'), restart, call('o+#2', 'put', '[7]', [], 'p-2'),
+    call('o+#1', 'amount', '[]', [], 'p-3'), call('o+#1', 'depositFacet', '[]', [], 'p-4'), { dropExports: ['o+#2'] }, boyd,
+    call('o+#1', 'amount', '[]', [], 'p-5'), { dropExports: ['o+#1'] }, boyd, root('mapDelete', '["purse"]'), boyd,
+    root('makePurse', '[1]'), { dropExports: ['o+#3'] }, boyd,
+  ]),
+  durableStateErrors: durable([root('stateErrors'), root('mapErrors')]),
+  mapStore: durable([
+    root('mapInit', '["b",1]'), root('mapInit', '["a",[1,2]]'), root('mapInit', '["c",{"x":"y"}]'), root('mapInit', '[5,"five"]'), root('mapInit', '[-2,"minus two"]'),
+    root('mapInit', '["+7","big"]'), root('mapInit', '["+70","bigger"]'), root('mapInit', '["-7","big minus"]'), root('mapInit', '[true,1]'), root('mapInit', '[null,1]'),
+    root('mapInit', '["#undefined",1]'), root('mapInit', `[${X},"import"]`, ['o-5']), root('mapInit', '["%sym","symbol"]'), root('mapInit', '["#NaN","nan"]'),
+    root('mapInit', '[10.5,"float"]'), root('mapKeys'), root('mapSize'), root('mapInit', '["b",1]'), root('mapSet', '["b",2]'), root('mapGet', '["b"]'), root('mapEntries'),
+    root('mapKeysMatching'), restart, root('mapKeys'), root('mapGet', '[{"#error":"x","name":"Error"}]'), root('mapDelete', '["b"]'), root('mapHas', '["b"]'), boyd, root('mapClear'), root('mapSize'), boyd,
+  ]),
+  setStore: durable([root('setAdd', '["x"]'), root('setAdd', '["x"]'), root('setAdd', `[${X}]`, ['o-9']), root('setKeys'), restart, root('setHas', `[${X}]`, ['o-9']), root('setDelete', `[${X}]`, ['o-9']), boyd, root('setKeys')]),
+  durableImports: durable([
+    root('mapInit', `["k",${X}]`, ['o-5']), boyd, root('mapGet', '["k"]'), restart, boyd, root('mapGet', '["k"]'), root('mapDelete', '["k"]'), boyd,
+  ]),
+  weakStores: durable([
+    root('weakInit', `[${X},"v"]`, ['o-5']), boyd, root('weakHas', `[${X}]`, ['o-5']), boyd, { retireImports: ['o-5'] },
+    root('weakInit', `[${X},["$1.Alleged: V"]]`, ['o-6', 'o-7']), boyd, root('weakGet', `[${X}]`, ['o-6']), root('weakDelete', `[${X}]`, ['o-6']), boyd,
+    root('weakInit', `[${X},["$1.Alleged: V"]]`, ['o-8', 'o-9']), boyd, { retireImports: ['o-8'] }, boyd,
+    root('weakAdd', `[${X}]`, ['o-10']), boyd, root('weakSetHas', `[${X}]`, ['o-10']),
+  ]),
+  ramWeak: durable([root('ramWeakSet', `[${X},"v"]`, ['o-5']), boyd, root('ramWeakGet', `[${X}]`, ['o-5']), boyd, { retireImports: ['o-5'] }, root('keepVirtual', '[1]')]),
+  virtualObjects: durable([
+    root('makeVirtual', '[7]'), call('o+#1', 'read', '[]', [], 'p-1'), boyd, call('o+#1', 'read', '[]', [], 'p-2'), { dropExports: ['o+#1'] }, boyd,
+    root('keepVirtual', '[8]'), root('linkVirtual', `[${X}]`, ['o-5']), boyd, root('getLink'), root('keptVirtual'), root('dropVirtual'), boyd,
+    root('virtualChain', '[5]'), root('dropVirtual'), boyd, root('makeVirtual', '[9]'), { dropExports: ['o+#2'] }, { retireExports: ['o+#2'] }, boyd,
+  ]),
+  watchedImport: durable([
+    root('watch', `[${P},"w1"]`, ['p-1']), fulfil('p-1', '#"good"'), root('baggageGet', '["w1"]'),
+    root('watch', `[${P},"w2"]`, ['p-2']), restart, { notify: [['p-2', false, '#["after"]', []]] }, root('baggageGet', '["w2"]'),
+    root('watch', `[${P},"w3"]`, ['p-3']), restart, reject('p-3', 'bad'), root('baggageGet', '["w3"]'),
+  ]),
+  watchedCall: durable([root('watchCall', `[${X},"c1"]`, ['o-5']), restart, fulfil('p+#1', '#"late"'), root('baggageGet', '["c1"]')]),
+  watchedLocal: durable([root('watchLocal', '["l1"]'), restart, root('baggageGet', '["l1"]')]),
 };

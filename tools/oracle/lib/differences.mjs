@@ -16,7 +16,10 @@ const quiet = call => !(call[0] === 'send' && call[4] === null);
 
 // Ours sends an error with properties of its own as its class and message; theirs replaces it by an error that says that
 // it cannot be sent.
-const lenient = new Set(['extendedError']);
+//
+// A durably watched promise that the vat itself decides: theirs exports it and trusts the kernel to reject it when the heap is
+// lost; ours rejects it itself in the next start.
+const lenient = new Set(['extendedError', 'watchedLocal']);
 
 // Here independent syscalls of one delivery come in another order: settlements of different promises, and a send.
 const anyOrder = new Set(['pipelineToOwnPromise', 'resolveToImportedPromise']);
