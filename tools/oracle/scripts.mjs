@@ -1,7 +1,7 @@
 // The scripts of the differential test. Bodies are written as smallcaps text.
 const call = (target, method, args = '[]', slots = [], result = undefined) =>
   ({ message: { target, body: `#[${JSON.stringify(method)},${args}]`, slots, ...(result === undefined ? {} : { result }) } });
-let n = 0;
+let n = 0; // of the script that is being written
 const ask = (target, method, args, slots) => { n += 1; return call(target, method, args, slots, `p-${100 + n}`); };
 const root = (method, args, slots) => ask('o+0', method, args, slots);
 const fulfil = (vpid, body, slots = []) => ({ notify: [[vpid, false, body, slots]] });
@@ -11,8 +11,8 @@ const restart = { restart: true };
 const X = '"$0.Alleged: X"';
 const P = '"&0"';
 
-const durable = steps => ({ vat: 'durable.js', steps });
-const basic = steps => ({ vat: 'basic.js', steps });
+const durable = steps => { n = 0; return { vat: 'durable.js', steps }; };
+const basic = steps => { n = 0; return { vat: 'basic.js', steps }; };
 
 export const scripts = {
   calls: basic([
