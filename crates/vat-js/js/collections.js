@@ -6,7 +6,7 @@
 //
 // Always: entries and ordinals agree; a strong store refers to its keys, a weak one only recognizes them.
 
-import { spaceOf, insistDurable, isDurableSlot } from './vom.js';
+import { spaceOf, insistDurable, isDurableSlot } from './vomRefs.js';
 import { show, encodeKey, decodeKey } from './keys.js';
 
 const MAP = 2;

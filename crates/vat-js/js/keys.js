@@ -18,13 +18,12 @@ const showInside = (_key, value) => {
     case 'function':
       return `[Function ${value.name || '<anon>'}]`;
     case 'number':
-      return Object.is(value, -0) || value !== value || value === Infinity || value === -Infinity ? `[${Object.is(value, -0) ? '-0' : value}]` : value;
+      return Number.isFinite(value) ? value : `[${value}]`;
     case 'object': {
       if (value === null) return null;
       if (value instanceof Error) return `[${value.name}: ${value.message}]`;
       const tag = value[Symbol.toStringTag];
-      if (typeof tag === 'string' && value[Symbol.for('passStyle')] !== 'tagged') return `[${tag}]`;
-      return value;
+      return typeof tag === 'string' ? `[${tag}]` : value;
     }
     default:
       return value;

@@ -28,21 +28,7 @@ import { makeKinds } from './vomKinds.js';
 import { makeCollections } from './collections.js';
 import { makeWeakClasses } from './vomWeak.js';
 import { makeWatch } from './watch.js';
-import { show } from './keys.js';
-
-/** `o+d10/1:2` without its facet. */
-export const baseOf = vref => {
-  const colon = vref.indexOf(':');
-  return colon < 0 ? vref : vref.slice(0, colon);
-};
-
-/** The part of the key that tells whose row it is: `v` for what is lost with the heap. */
-export const spaceOf = vref => (vref[2] === 'v' ? 'v' : '');
-
-/** True for slots that may be stored durably. */
-export const isDurableSlot = slot => slot.startsWith('o-') || slot.startsWith('o+d');
-
-const isImport = slot => slot.startsWith('o-');
+import { baseOf, spaceOf, isImport } from './vomRefs.js';
 
 const isPlain = value => {
   switch (typeof value) {
@@ -457,11 +443,4 @@ export const makeVom = env => {
     watchedVpids: watch.watchedVpids,
     isWatched: watch.isWatched,
   };
-};
-
-/** The complaint about a value that cannot be stored durably. */
-export const insistDurable = (packed, complain) => {
-  for (let i = 1; i < packed.length; i += 1) {
-    if (!isDurableSlot(packed[i])) throw Error(complain(i - 1, show({ body: `#${packed[0]}`, slots: packed.slice(1) })));
-  }
 };

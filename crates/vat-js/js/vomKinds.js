@@ -5,7 +5,7 @@
 // dispatcher's table is asked before one is made. Reference counts are in the ledger (`vom.js`); methods are wrapped by
 // `exo.js`.
 
-import { baseOf, spaceOf, insistDurable } from './vom.js';
+import { baseOf, spaceOf, insistDurable } from './vomRefs.js';
 import { show, showNames } from './keys.js';
 
 const CACHED_RECORDS = 64;

@@ -7,7 +7,7 @@
 //
 // Always: a row goes in the delivery in which its watchers are called.
 
-import { insistDurable } from './vom.js';
+import { insistDurable } from './vomRefs.js';
 
 /** See INTERFACE.md: the parts of the result that are called there `watch…`. */
 export const makeWatch = parts => {
@@ -67,7 +67,7 @@ export const makeWatch = parts => {
 
   const watch = (promise, watcher, args) => {
     insistWatcher(watcher);
-    if (env.passStyleOf(promise) !== 'promise') throw Error('watchPromise only watches promises');
+    if (!env.isPromise(promise)) throw Error('watchPromise only watches promises');
     const packed = pack(harden([watcher, ...args]));
     insistDurable(packed, (i, text) => `value for watchPromise is not durable: slot ${i} of ${text}`);
     ledger.adjustAll(packed, '', 1);
