@@ -29,6 +29,7 @@ const ROOMS: &[Room] = &[
     quiet("sturdy-smallcaps", &["sturdy-types"], &["thiserror"]),
     // The hash tables have a fixed hash and are only looked into; proptest is for the `conformance` feature.
     quiet("sturdy-store", &["sturdy-types"], &["foldhash", "hashbrown", "proptest", "thiserror"]),
+    quiet("sturdy-remote", &["sturdy-types"], &["serde_json", "thiserror"]),
     quiet("sturdy-kernel", &["sturdy-types", "sturdy-store", "sturdy-smallcaps"], &["thiserror"]),
     quiet("sturdy-node", &["sturdy-types", "sturdy-store", "sturdy-kernel"], &["thiserror"]),
     street("sturdy-store-sqlite", &["sturdy-types", "sturdy-store"]),

@@ -1,0 +1,189 @@
+//! Packets from frames. Everything that a peer can get wrong is found here, before any state is touched (G11).
+
+use crate::wire::{Body, Delivered, Envelope, Hello, Packet, RedeemReply};
+use serde_json::{Map, Value};
+use sturdy_types::{CapData, Message, RRef, Resolution};
+
+/// The most references that one list in a message may have.
+const MAX_LIST: usize = 10_000;
+
+/// The highest number that every implementation can count to exactly (a JavaScript number).
+const MAX_SEQ: u64 = (1 << 53) - 1;
+
+/// The most bytes of an incarnation id or a reply key.
+const MAX_ID_BYTES: usize = 256;
+
+/// A frame that says nothing at all: the connection is to be closed (link L13).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// It is no JSON object in UTF-8.
+    #[error("the frame is no JSON object: {0}")]
+    NotAnObject(String),
+    /// It is a JSON object, but neither a handshake, an acknowledgement, nor a numbered message.
+    #[error("the frame is no message: {0}")]
+    NotAMessage(String),
+}
+
+/// Reads one frame. A frame with a good number and bad content is `Ok` with a body that says what is wrong: it has to
+/// be consumed, or the peer would repeat it for ever.
+pub fn decode(frame: &[u8]) -> Result<Packet, DecodeError> {
+    let value: Value = serde_json::from_slice(frame).map_err(|error| DecodeError::NotAnObject(error.to_string()))?;
+    let Value::Object(mut object) = value else {
+        return Err(DecodeError::NotAnObject("it is another JSON value".into()));
+    };
+    let ack = number(&object, "ack")?;
+    let Some(seq) = number(&object, "seq")? else {
+        return match ack {
+            Some(ack) => Ok(Packet::Ack { ack }),
+            None => handshake(&object),
+        };
+    };
+    let body = body(&mut object);
+    Ok(Packet::Message(Envelope { seq, ack, body }))
+}
+
+/// An optional number from 1 to 2^53 - 1.
+fn number(object: &Map<String, Value>, name: &str) -> Result<Option<u64>, DecodeError> {
+    match object.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_u64() {
+            Some(number) if (1..=MAX_SEQ).contains(&number) => Ok(Some(number)),
+            _ => Err(DecodeError::NotAMessage(format!("`{name}` is not a whole number from 1 to 2^53 - 1"))),
+        },
+    }
+}
+
+fn handshake(object: &Map<String, Value>) -> Result<Packet, DecodeError> {
+    let method = object.get("method").and_then(Value::as_str).unwrap_or_default();
+    if method != "handshake" && method != "handshakeAck" {
+        return Err(DecodeError::NotAMessage("it has neither `seq` nor `ack` and is no handshake".into()));
+    }
+    let incarnation = object.get("params").and_then(|params| params.get("incarnationId")).and_then(Value::as_str);
+    let hello = match incarnation {
+        Some(text) if !text.is_empty() && text.len() <= MAX_ID_BYTES => Hello { incarnation: text.to_owned() },
+        _ => {
+            return Err(DecodeError::NotAMessage(format!(
+                "the {method} has no incarnation id of 1 to {MAX_ID_BYTES} bytes"
+            )));
+        }
+    };
+    Ok(if method == "handshake" { Packet::Handshake(hello) } else { Packet::HandshakeAck(hello) })
+}
+
+/// The content of a numbered message, or the sentence that is wrong.
+fn body(object: &mut Map<String, Value>) -> Result<Body, String> {
+    let method = object.get("method").and_then(Value::as_str).ok_or("it has no method")?.to_owned();
+    let Some(Value::Array(mut params)) = object.remove("params") else { return Err("its params are no list".into()) };
+    match (method.as_str(), params.as_mut_slice()) {
+        ("deliver", [kind, arguments @ ..]) => {
+            let kind = kind.as_str().ok_or("the kind of delivery is no text")?.to_owned();
+            delivered(&kind, arguments).map(Body::Deliver)
+        }
+        ("redeemURL", [url, key]) => Ok(Body::RedeemUrl { url: text(url, "URL")?, key: id(key, "reply key")? }),
+        ("redeemURLReply", [Value::Bool(granted), key, rest @ ..]) => {
+            let reply = match (*granted, rest) {
+                (true, [rref, ..]) => RedeemReply::Granted(reference(rref)?),
+                (true, []) => return Err("a granted redemption names no reference".into()),
+                (false, [why, ..]) => RedeemReply::Refused(text(why, "reason").unwrap_or_default()),
+                (false, []) => RedeemReply::Refused(String::new()),
+            };
+            Ok(Body::RedeemUrlReply { key: id(key, "reply key")?, reply })
+        }
+        ("deliver" | "redeemURL" | "redeemURLReply", _) => Err(format!("`{method}` has the wrong parameters")),
+        _ => Err("its method is unknown".into()),
+    }
+}
+
+fn delivered(kind: &str, arguments: &mut [Value]) -> Result<Delivered, String> {
+    match (kind, arguments) {
+        ("message", [target, message]) => {
+            Ok(Delivered::Message { target: reference(target)?, message: call(message)? })
+        }
+        ("notify", [Value::Array(batch)]) => {
+            check_length(batch.len())?;
+            if batch.is_empty() {
+                return Err("it notifies of nothing".into());
+            }
+            Ok(Delivered::Notify(batch.iter_mut().map(settlement).collect::<Result<_, _>>()?))
+        }
+        ("dropExports", [Value::Array(rrefs)]) => references(rrefs).map(Delivered::DropExports),
+        ("retireExports", [Value::Array(rrefs)]) => references(rrefs).map(Delivered::RetireExports),
+        ("retireImports", [Value::Array(rrefs)]) => references(rrefs).map(Delivered::RetireImports),
+        ("bringOutYourDead", []) => Ok(Delivered::BringOutYourDead),
+        ("message" | "notify" | "dropExports" | "retireExports" | "retireImports" | "bringOutYourDead", _) => {
+            Err(format!("a delivery of `{kind}` has the wrong parameters"))
+        }
+        _ => Err("the kind of delivery is unknown".into()),
+    }
+}
+
+fn call(value: &mut Value) -> Result<Message<RRef>, String> {
+    let methargs = capdata(value.get_mut("methargs").ok_or("a message has no methargs")?)?;
+    let result = match value.get("result") {
+        None | Some(Value::Null) => None,
+        Some(result) => Some(promise(result)?),
+    };
+    Ok(Message { methargs, result })
+}
+
+fn settlement(value: &mut Value) -> Result<Resolution<RRef>, String> {
+    match value.as_array_mut().map(Vec::as_mut_slice) {
+        Some([name, Value::Bool(rejected), value]) => {
+            Ok(Resolution { promise: promise(name)?, rejected: *rejected, value: capdata(value)? })
+        }
+        _ => Err("a resolution is not [promise, rejected, value]".into()),
+    }
+}
+
+fn capdata(value: &mut Value) -> Result<CapData<RRef>, String> {
+    let Value::Object(object) = value else { return Err("a value is no capdata".into()) };
+    let slots = match object.get("slots") {
+        Some(Value::Array(slots)) => references(slots)?,
+        _ => return Err("the slots of a value are no list".into()),
+    };
+    match object.get_mut("body") {
+        Some(Value::String(body)) if body.starts_with('#') => Ok(CapData { body: std::mem::take(body), slots }),
+        _ => Err("the body of a value is no smallcaps text".into()),
+    }
+}
+
+fn references(values: &[Value]) -> Result<Vec<RRef>, String> {
+    check_length(values.len())?;
+    values.iter().map(reference).collect()
+}
+
+fn check_length(length: usize) -> Result<(), String> {
+    if length > MAX_LIST { Err(format!("a list has {length} entries, the limit is {MAX_LIST}")) } else { Ok(()) }
+}
+
+fn reference(value: &Value) -> Result<RRef, String> {
+    let rref: RRef = value.as_str().ok_or("a reference is no text")?.parse().map_err(|error| format!("{error}"))?;
+    match rref {
+        RRef::Export(number) | RRef::Import(number) | RRef::PromiseExport(number) | RRef::PromiseImport(number)
+            if (1..=MAX_SEQ).contains(&number) =>
+        {
+            Ok(rref)
+        }
+        _ => Err(format!("the number of {rref} is out of range")),
+    }
+}
+
+fn promise(value: &Value) -> Result<RRef, String> {
+    match reference(value)? {
+        rref @ (RRef::PromiseExport(_) | RRef::PromiseImport(_)) => Ok(rref),
+        other => Err(format!("{other} stands where a promise should")),
+    }
+}
+
+fn text(value: &mut Value, what: &str) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(std::mem::take(text)),
+        _ => Err(format!("the {what} is no text")),
+    }
+}
+
+fn id(value: &mut Value, what: &str) -> Result<String, String> {
+    let id = text(value, what)?;
+    if id.len() > MAX_ID_BYTES { Err(format!("the {what} exceeds {MAX_ID_BYTES} bytes")) } else { Ok(id) }
+}
