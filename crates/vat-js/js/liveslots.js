@@ -498,6 +498,7 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
 
   const bringOutYourDead = async () => {
     const found = { dropImports: new NativeSet(), retireImports: new NativeSet(), retireExports: new NativeSet() };
+    vom.letGo();
     do {
       await bridge.gc();
       await undefined; // finalizers are jobs: those that the collection queued run before this goes on

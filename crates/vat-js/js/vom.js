@@ -439,6 +439,7 @@ export const makeVom = env => {
     isReachable: ledger.isReferred,
     isRecognizable: ledger.isRecognizable,
     collect,
+    letGo: kinds.letGo,
     flush,
     watchedVpids: watch.watchedVpids,
     isWatched: watch.isWatched,

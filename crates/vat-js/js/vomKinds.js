@@ -9,6 +9,7 @@ import { baseOf, spaceOf, insistDurable } from './vomRefs.js';
 import { show, showNames } from './keys.js';
 
 const CACHED_RECORDS = 64;
+const KEPT_COHORTS = 32;
 
 const facetiousness = behavior => {
   if (typeof behavior !== 'object' || behavior === null) return 'not';
@@ -223,6 +224,21 @@ export const makeKinds = parts => {
   const Base = makeStamp(); // state object -> its base and its representative or record of facets
   const pieces = new env.WeakSet(); // records of facets, contexts, state objects
 
+  // Objects that were called lately are kept, since making a representative costs more than a call. Only the heap knows of
+  // it: `letGo` is called before garbage is sought.
+  const recent = new Set();
+  const keepRecent = cohort => {
+    if (cohort.isRecent) return;
+    cohort.isRecent = true;
+    recent.add(cohort);
+    if (recent.size <= KEPT_COHORTS) return;
+    for (const oldest of recent) {
+      oldest.isRecent = false;
+      recent.delete(oldest);
+      return;
+    }
+  };
+
   const kindOfBase = base => kinds.get(base.slice(2, base.indexOf('/')));
 
   // ---- state objects
@@ -266,13 +282,15 @@ export const makeKinds = parts => {
   const contextOf = (kind, index, rep) => {
     const inside = Inside.get(rep);
     if (inside === undefined || inside.kind !== kind || inside.index !== index) return undefined;
-    let { context } = inside.cohort;
+    const { cohort } = inside;
+    let { context } = cohort;
+    keepRecent(cohort);
     if (context === undefined) {
-      const { keep } = inside.cohort;
+      const { keep } = cohort;
       const state = makeState(kind, inside.base, keep);
       context = Object.freeze(kind.facets === undefined ? { state, self: keep } : { state, facets: keep });
       pieces.add(context);
-      inside.cohort.context = context;
+      cohort.context = context;
     }
     return context;
   };
@@ -289,7 +307,7 @@ export const makeKinds = parts => {
 
   /** The representative, or the record of facets. */
   const represent = (kind, base) => {
-    const cohort = { keep: undefined, context: undefined };
+    const cohort = { keep: undefined, context: undefined, isRecent: false };
     if (kind.facets === undefined) {
       cohort.keep = makeOne(kind, 0, base, cohort);
     } else {
@@ -518,6 +536,10 @@ export const makeKinds = parts => {
       return kind?.facets?.length;
     },
     remove: base => records.remove(spaceOf(base), base),
+    letGo() {
+      for (const cohort of recent) cohort.isRecent = false;
+      recent.clear();
+    },
     isPart: value => pieces.has(value),
     insistAllDefined() {
       const missing = [];
