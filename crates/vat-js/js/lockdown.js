@@ -128,7 +128,8 @@ const hiddenIntrinsics = () => {
 const ERRORS = ['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError',
   'AggregateError', 'SuppressedError'];
 
-const enableOverrides = g => {
+/** Makes assignments that shadow intrinsics work once these are frozen. */
+export const enableOverrides = g => {
   // Own keys of Object.prototype first: every object inherits from it. `__proto__` is an accessor already.
   for (const key of ownKeys(Object.prototype)) enableShadowing(Object.prototype, key);
   for (const key of ['constructor', 'toString', 'bind', 'call', 'apply', 'name']) enableShadowing(Function.prototype, key);

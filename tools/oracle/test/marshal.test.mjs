@@ -3,10 +3,12 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { build, describe } from '../neutral.mjs';
+import { enableOverrides } from '../../../crates/vat-js/js/lockdown.js';
 import { harden } from '../../../crates/vat-js/js/harden.js';
 import { makeMarshal } from '../../../crates/vat-js/js/marshal.js';
 import { Remotable, makeTagged, passStyleOf, getInterfaceOf } from '../../../crates/vat-js/js/passStyle.js';
 
+enableOverrides(globalThis); // harden below freezes this realm's intrinsics; the test runner assigns to errors
 const vectors = JSON.parse(readFileSync(new URL('../vectors/smallcaps.json', import.meta.url), 'utf8'));
 
 const makeKit = () => {
