@@ -1,9 +1,9 @@
-//! Rows in SQLite: reading, applying a batch, folding the log, verifying.
+//! Rows in `SQLite`: reading, applying a batch, folding the log, verifying.
 
 use crate::error::{OpenError, engine_error};
 use crate::open::{Opened, open};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use sturdy_store::{Engine, EngineError, EngineStats, Key, Row, Value};
 
@@ -51,17 +51,25 @@ impl SqliteEngine {
         Ok(engine)
     }
 
-    /// Checks the whole file: that it is well-formed, and that every row is in its place. It reads everything.
+    /// Checks the whole file: that it has its full length and is well-formed, and that every row is in its place. It
+    /// reads everything.
     pub fn verify(&self) -> Result<(), EngineError> {
         let fail = |error: rusqlite::Error| self.error("verifying", &error);
+        // A page missing in the file may still be in the log; `SQLite` reads one that is in neither as zeroes.
+        self.log_bytes("PASSIVE")?;
+        let pages: u64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).map_err(fail)?;
+        let len = fs::metadata(&self.path).map_err(|error| self.damaged(&error.to_string()))?.len();
+        if len < pages * self.page_bytes {
+            return Err(self.damaged(&format!("{len} bytes instead of {pages} pages of {} bytes", self.page_bytes)));
+        }
         let mut statement = self.connection.prepare("PRAGMA integrity_check(20)").map_err(fail)?;
         let lines = statement.query_map([], |row| row.get::<_, String>(0)).map_err(fail)?;
         let lines = lines.collect::<Result<Vec<_>, _>>().map_err(fail)?;
-        if lines == ["ok"] {
-            return Ok(());
-        }
-        let (path, what) = (self.path.display(), lines.join("; "));
-        Err(EngineError::Damaged(format!("verifying {path} found: {what}; restore it from a backup")))
+        if lines == ["ok"] { Ok(()) } else { Err(self.damaged(&lines.join("; "))) }
+    }
+
+    fn damaged(&self, what: &str) -> EngineError {
+        EngineError::Damaged(format!("verifying {} found {what}; restore it from a backup", self.path.display()))
     }
 
     fn error(&self, doing: &str, error: &rusqlite::Error) -> EngineError {
@@ -164,5 +172,83 @@ impl Engine for SqliteEngine {
 
     fn stats(&self) -> EngineStats {
         EngineStats { log_bytes: self.log_bytes("NOOP").unwrap_or(self.log_bound), ..self.stats }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: u32, len: usize) -> (Key, Option<Value>) {
+        (Key::new(&number.to_be_bytes()), Some(Value::from(vec![1; len])))
+    }
+
+    fn rows(engine: &SqliteEngine) -> usize {
+        engine.scan(&[], None, usize::MAX).expect("read").len()
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_leaves_the_store_sound() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut engine = SqliteEngine::open(dir.path()).expect("opens");
+        engine.apply(&[row(0, 10)]).expect("applied");
+        engine.connection.execute_batch("PRAGMA max_page_count = 100").expect("set");
+        let error = engine.apply(&(1..100).map(|number| row(number, 10_000)).collect::<Vec<_>>()).expect_err("full");
+        assert!(matches!(error, EngineError::Full(_)), "{error}");
+        assert!(error.to_string().contains("free some space"), "{error}");
+        assert_eq!(rows(&engine), 1);
+        engine.verify().expect("sound");
+        engine.apply(&[row(1, 10)]).expect("there is room for a small one");
+        drop(engine);
+        let engine = SqliteEngine::open(dir.path()).expect("opens");
+        assert_eq!(rows(&engine), 2);
+        engine.verify().expect("sound");
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_written_is_told_and_left_as_it_was() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut engine = SqliteEngine::open(dir.path()).expect("opens");
+        engine.apply(&[row(0, 10)]).expect("applied");
+        engine.connection.execute_batch("PRAGMA query_only = 1").expect("set");
+        let error = engine.apply(&[row(1, 10)]).expect_err("read-only");
+        assert!(matches!(error, EngineError::ReadOnly(_)), "{error}");
+        engine.connection.execute_batch("PRAGMA query_only = 0").expect("set");
+        assert_eq!(rows(&engine), 1);
+        engine.apply(&[row(1, 10)]).expect("applied");
+    }
+
+    #[test]
+    fn the_log_is_folded_when_idle_and_at_its_limit() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut engine = SqliteEngine::open(dir.path()).expect("opens");
+        engine.apply(&[row(0, 100_000)]).expect("applied");
+        assert_eq!(engine.idle(), Ok(false));
+        assert_eq!(engine.stats().checkpoints, 0, "a short log may stay");
+        let len = usize::try_from(IDLE_CHECKPOINT_BYTES).expect("fits");
+        engine.apply(&[row(1, len)]).expect("applied");
+        assert!(engine.stats().log_bytes >= IDLE_CHECKPOINT_BYTES);
+        engine.idle().expect("folded");
+        assert_eq!((engine.stats().checkpoints, engine.stats().log_bytes), (1, 0));
+        let len = usize::try_from(LOG_LIMIT_BYTES / 4).expect("fits");
+        for number in 0..8 {
+            engine.apply(&[row(number, len)]).expect("applied");
+            assert!(engine.stats().log_bytes < LOG_LIMIT_BYTES);
+        }
+        assert!(engine.stats().checkpoints > 1);
+        assert_eq!(rows(&engine), 8);
+    }
+
+    #[test]
+    fn the_bound_of_the_log_is_above_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut engine = SqliteEngine::open(dir.path()).expect("opens");
+        for round in 0..100u32 {
+            let batch = (0..round).map(|number| row(number.wrapping_mul(2_654_435_761), 40 * number as usize));
+            let mut batch: Vec<_> = batch.collect();
+            batch.sort_by(|a, b| a.0.cmp(&b.0));
+            engine.apply(&batch).expect("applied");
+            assert!(engine.log_bound >= engine.stats().log_bytes);
+        }
     }
 }

@@ -50,7 +50,7 @@ pub enum OpenError {
     },
 }
 
-/// What an error of SQLite means. `doing` names what was being done.
+/// What an error of `SQLite` means. `doing` names what was being done.
 pub(crate) fn engine_error(path: &Path, doing: &str, error: &rusqlite::Error) -> EngineError {
     let path = path.display();
     match error.sqlite_error_code() {

@@ -1,4 +1,4 @@
-//! The embedded default engine: rows in one SQLite file.
+//! The embedded default engine: rows in one `SQLite` file.
 //!
 //! What always holds: one process has a directory open at a time (`lock`), one batch is one transaction, and it is on
 //! the disk when `apply` returns (write-ahead log, `synchronous=FULL`). Folding the log into the main file is left to

@@ -4,12 +4,16 @@ use crate::error::{OpenError, engine_error};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use sturdy_store::EngineError;
 
 /// The file with the rows.
 const FILE: &str = "store.sqlite";
 /// The file that is locked while a process uses the directory. It is never deleted: deleting it would free the name,
 /// not the lock.
 const LOCK: &str = "lock";
+
+/// Not even one page of the smallest size fits into less.
+const SMALLEST_FILE_BYTES: u64 = 512;
 
 /// Marks the file as ours: "Stdy".
 const APPLICATION_ID: i32 = 0x5374_6479;
@@ -55,9 +59,23 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
     })?;
     let path = dir.join(FILE);
     // SQLite quietly falls back to reading only, so a file that may not be written is noticed here.
-    File::options().create(true).truncate(false).write(true).open(&path).map_err(inaccessible(&path))?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(inaccessible(&path))?;
+    let len = file.metadata().map_err(inaccessible(&path))?.len();
+    drop(file);
+    check_len(&path, len)?;
     let connection = connect(&path)?;
     Ok(Opened { connection, path, lock })
+}
+
+/// `SQLite` takes a stump of a file for an empty database, and then throws its log away. An empty file without a log is
+/// what a crash during the very first open leaves behind.
+fn check_len(path: &Path, len: u64) -> Result<(), OpenError> {
+    let log = fs::metadata(path.with_extension("sqlite-wal")).map_or(0, |log| log.len());
+    if len >= SMALLEST_FILE_BYTES || len == 0 && log == 0 {
+        return Ok(());
+    }
+    let why = format!("it has only {len} bytes and was cut off; restore it from a backup");
+    Err(OpenError::Unusable { path: path.to_owned(), source: EngineError::Damaged(why) })
 }
 
 /// Makes the directory, and the names of new directories durable.

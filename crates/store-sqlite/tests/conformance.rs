@@ -1,4 +1,4 @@
-//! SQLite passes the suite of all engines.
+//! `SQLite` passes the suite of all engines.
 
 use std::path::Path;
 use sturdy_store::Engine;

@@ -35,6 +35,6 @@ pub use memory::{MemoryDisk, MemoryEngine};
 pub use migrate::CURRENT_SCHEMA;
 pub use record::{Corrupt, RecordReader, RecordWriter, Stored};
 pub use store::{Commit, OpenError, Read, Store, StoreFault};
-pub use table::{Described, Table};
+pub use table::{Described, Rows, Table};
 pub use tables::*;
 pub use turn::Turn;

@@ -46,6 +46,18 @@ struct TableOrder {
     sorted: BTreeMap<Key, u32>,
 }
 
+/// A row that a layer knows: its value, or that it does not exist.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Seen<'a>(pub(crate) Option<&'a Value>);
+
+impl<'a> Seen<'a> {
+    /// The value's bytes, if the row exists.
+    #[inline]
+    pub(crate) fn bytes(self) -> Option<&'a [u8]> {
+        self.0.map(Value::as_slice)
+    }
+}
+
 pub(crate) struct Overlay {
     hasher: FixedState,
     table: HashTable<u32>,
@@ -93,14 +105,14 @@ impl Overlay {
         hasher.finish()
     }
 
-    /// What is known of a row: `None` nothing, `Some(None)` that it does not exist.
+    /// What is known of a row, if anything is.
     #[inline]
-    pub(crate) fn get(&mut self, hash: u64, key: &Key) -> Option<Option<&Value>> {
+    pub(crate) fn get(&mut self, hash: u64, key: &Key) -> Option<Seen<'_>> {
         let slots = &mut self.slots;
         let &index = self.table.find(hash, |&index| slots[index as usize].key == *key)?;
         let slot = &mut slots[index as usize];
         slot.used = true;
-        Some(slot.value.as_ref())
+        Some(Seen(slot.value.as_ref()))
     }
 
     /// Remembers what the engine said about a row of which nothing is known.
@@ -291,7 +303,7 @@ mod tests {
         for number in (0..2 * CACHE_ROWS).step_by(8) {
             let key = key(number);
             let hash = overlay.hash(&key);
-            assert_eq!(overlay.get(hash, &key), Some(Some(&Value::new(&[1; 60]))));
+            assert_eq!(overlay.get(hash, &key), Some(Seen(Some(&Value::new(&[1; 60])))));
         }
         assert_eq!(overlay.range(0, &[0], None).count(), 2 * CACHE_ROWS / 8);
         let batch = overlay.batch();

@@ -216,7 +216,9 @@ impl Stored for String {
 impl<T: Stored> Stored for Vec<T> {
     fn write(&self, out: &mut RecordWriter<'_>) {
         out.number(self.len() as u64);
-        self.iter().for_each(|item| item.write(out));
+        for item in self {
+            item.write(out);
+        }
     }
 
     // Collecting results grows the list as items are found, so a lying count costs nothing.

@@ -76,9 +76,9 @@ pub(crate) fn merge<'t, 'g, E: From<EngineError>>(
     limit: usize,
     mut emit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    // Mapping brings both to one lifetime.
-    let turn = turn.map(|(key, value)| (key, value)).peekable();
-    let group = group.map(|(key, value)| (key, value)).peekable();
+    #[expect(clippy::map_identity, reason = "brings both to one lifetime")]
+    let (turn, group) =
+        (turn.map(|(key, value)| (key, value)).peekable(), group.map(|(key, value)| (key, value)).peekable());
     let mut over = Upper { turn, group };
     let mut left = limit;
     if left > 0 {

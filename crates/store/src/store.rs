@@ -10,7 +10,7 @@ use crate::migrate;
 use crate::overlay::Overlay;
 use crate::record::Corrupt;
 use crate::scan::{EngineRows, after, end_of, merge};
-use crate::table::Table;
+use crate::table::{Rows, Table};
 use crate::tables;
 use crate::turn::Turn;
 use crate::writes::WriteSet;
@@ -82,12 +82,7 @@ pub trait Read {
     fn has<T: Table>(&self, key: &T::Key) -> Result<bool, StoreFault>;
 
     /// All keys and records with this prefix, ascending, at most `limit`, strictly after `after` if given.
-    fn scan<T: Table>(
-        &self,
-        prefix: &T::Prefix,
-        after: Option<&T::Key>,
-        limit: usize,
-    ) -> Result<Vec<(T::Key, T::Record)>, StoreFault>;
+    fn scan<T: Table>(&self, prefix: &T::Prefix, after: Option<&T::Key>, limit: usize) -> Result<Rows<T>, StoreFault>;
 }
 
 /// Typed tables over an engine.
@@ -200,7 +195,7 @@ impl Store {
         self.check()?;
         let mut overlay = self.overlay.borrow_mut();
         if let Some(known) = overlay.get(hash, key) {
-            return use_row(known.map(Value::as_slice));
+            return use_row(known.bytes());
         }
         let found = self.engine.get(key.as_slice())?;
         let result = use_row(found.as_deref())?;
@@ -238,7 +233,7 @@ impl Store {
         prefix: &T::Prefix,
         beyond: Option<&T::Key>,
         limit: usize,
-    ) -> Result<Vec<(T::Key, T::Record)>, StoreFault> {
+    ) -> Result<Rows<T>, StoreFault> {
         let prefix = T::write_prefix(prefix);
         let end = end_of(prefix.as_slice());
         let mut start = prefix.as_slice().to_vec();
@@ -280,12 +275,7 @@ impl Read for Store {
         self.with_row(self.hash(&key), &key, |row| Ok(row.is_some()))
     }
 
-    fn scan<T: Table>(
-        &self,
-        prefix: &T::Prefix,
-        after: Option<&T::Key>,
-        limit: usize,
-    ) -> Result<Vec<(T::Key, T::Record)>, StoreFault> {
+    fn scan<T: Table>(&self, prefix: &T::Prefix, after: Option<&T::Key>, limit: usize) -> Result<Rows<T>, StoreFault> {
         self.scan_table::<T>(None, prefix, after, limit)
     }
 }

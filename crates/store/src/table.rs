@@ -76,6 +76,9 @@ pub trait Table {
     }
 }
 
+/// Rows of a table, in order.
+pub type Rows<T> = Vec<(<T as Table>::Key, <T as Table>::Record)>;
+
 /// One row as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {

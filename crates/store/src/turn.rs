@@ -3,7 +3,7 @@
 
 use crate::bytes::{Key, Value};
 use crate::store::{Read, Store, StoreFault, decode};
-use crate::table::Table;
+use crate::table::{Rows, Table};
 
 /// One turn. There is one at a time.
 pub struct Turn<'s> {
@@ -60,7 +60,7 @@ impl Read for Turn<'_> {
         let key = T::write_key(key);
         let hash = self.store.hash(&key);
         match self.store.writes.get(hash, &key) {
-            Some(written) => written.map(|value| decode::<T>(key.as_slice(), value.as_slice())).transpose(),
+            Some(written) => written.bytes().map(|bytes| decode::<T>(key.as_slice(), bytes)).transpose(),
             None => self.store.with_row(hash, &key, |row| row.map(|row| decode::<T>(key.as_slice(), row)).transpose()),
         }
     }
@@ -69,17 +69,12 @@ impl Read for Turn<'_> {
         let key = T::write_key(key);
         let hash = self.store.hash(&key);
         match self.store.writes.get(hash, &key) {
-            Some(written) => Ok(written.is_some()),
+            Some(written) => Ok(written.bytes().is_some()),
             None => self.store.with_row(hash, &key, |row| Ok(row.is_some())),
         }
     }
 
-    fn scan<T: Table>(
-        &self,
-        prefix: &T::Prefix,
-        after: Option<&T::Key>,
-        limit: usize,
-    ) -> Result<Vec<(T::Key, T::Record)>, StoreFault> {
+    fn scan<T: Table>(&self, prefix: &T::Prefix, after: Option<&T::Key>, limit: usize) -> Result<Rows<T>, StoreFault> {
         self.store.scan_table::<T>(Some(&self.store.writes), prefix, after, limit)
     }
 }

@@ -4,7 +4,7 @@
 //! Like the overlay's, its hash table is never iterated.
 
 use crate::bytes::{Key, Value};
-use crate::overlay::key_range;
+use crate::overlay::{Seen, key_range};
 use hashbrown::HashTable;
 use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
@@ -54,10 +54,10 @@ impl WriteSet {
         None
     }
 
-    /// `None`: not written. `Some(None)`: deleted.
+    /// What the turn wrote, if it did.
     #[inline]
-    pub(crate) fn get(&self, hash: u64, key: &Key) -> Option<Option<&Value>> {
-        self.find(hash, key).map(|at| self.writes[at].value.as_ref())
+    pub(crate) fn get(&self, hash: u64, key: &Key) -> Option<Seen<'_>> {
+        self.find(hash, key).map(|at| Seen(self.writes[at].value.as_ref()))
     }
 
     #[inline]

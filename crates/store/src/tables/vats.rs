@@ -67,6 +67,7 @@ stored_struct!(VatRecord { subcluster, name, config, status, started_once });
 
 /// Where a vat stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a duty of its own; any of them may be due together")]
 pub struct VatCursor {
     /// The heap whose outcome was last committed.
     pub run: RunId,
