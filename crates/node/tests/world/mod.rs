@@ -3,11 +3,14 @@
 
 #![allow(dead_code)] // each test file uses a part of it
 
+pub mod puppet;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use sturdy_kernel::{Answer, DeathNote, Effect, Event, Fault, LaunchRequest, Notice, Refused, Request, Status, Ticket};
 use sturdy_node::{AuditMode, Node};
-use sturdy_store::{Engine, MemoryDisk};
+use sturdy_store::{Engine, ItemId, MemoryDisk};
+use sturdy_store_sqlite::SqliteEngine;
 use sturdy_types::{
     CallId, CapData, ClusterConfig, CodeSpec, Delivery, Incarnation, KRef, KernelLimits, ObjectId, Outcome, RunId,
     RuntimeKind, ServiceCallId, SourceHash, StartSpec, SubclusterId, VatConfig, VatId, VatLimits,
@@ -21,9 +24,25 @@ pub struct Settled {
     pub value: CapData<KRef>,
 }
 
+/// The engines that a test can run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engines {
+    Memory,
+    Sqlite,
+}
+
+/// Runs a test on every engine.
+pub fn both_engines(test: impl Fn(Engines)) {
+    for engine in [Engines::Memory, Engines::Sqlite] {
+        test(engine);
+    }
+}
+
 /// One kernel and everything around it.
 pub struct World {
     pub disk: MemoryDisk,
+    /// For engines on a real disk: where.
+    dir: Option<tempfile::TempDir>,
     pub limits: KernelLimits,
     node: Option<Node>,
     runtime: Box<dyn Runtime>,
@@ -96,8 +115,27 @@ impl World {
 
     /// A kernel on a given disk, booted.
     pub fn on(disk: MemoryDisk, limits: KernelLimits, runtime: Box<dyn Runtime>) -> Self {
+        Self::made(disk, None, limits, runtime)
+    }
+
+    /// A new kernel on a new disk of the chosen engine, booted.
+    pub fn on_engine(engine: Engines, limits: KernelLimits, runtime: Box<dyn Runtime>) -> Self {
+        let dir = match engine {
+            Engines::Memory => None,
+            Engines::Sqlite => Some(tempfile::tempdir().expect("a directory")),
+        };
+        Self::made(MemoryDisk::new(), dir, limits, runtime)
+    }
+
+    fn made(
+        disk: MemoryDisk,
+        dir: Option<tempfile::TempDir>,
+        limits: KernelLimits,
+        runtime: Box<dyn Runtime>,
+    ) -> Self {
         let mut world = Self {
             disk,
+            dir,
             limits,
             node: None,
             runtime,
@@ -117,7 +155,11 @@ impl World {
 
     /// Opens the node on the disk as it is and boots it.
     pub fn boot(&mut self, died_on: Option<DeathNote>, system_names: &[&str]) {
-        let engine = self.disk.engine();
+        self.node = None; // it may hold the lock of the directory
+        let engine = match &self.dir {
+            None => self.disk.engine(),
+            Some(dir) => Box::new(SqliteEngine::open(dir.path()).expect("the engine opens")),
+        };
         self.boot_on(engine, died_on, system_names);
     }
 
@@ -133,8 +175,31 @@ impl World {
 
     /// The process ends here: heaps, plans and everything not yet durable are gone. Then it begins again.
     pub fn crash(&mut self) {
-        self.node = None;
         self.boot(None, &[]);
+    }
+
+    /// The delivery that is under way.
+    pub fn in_flight(&self) -> Option<DeathNote> {
+        self.pending.iter().find_map(|effect| match effect {
+            Effect::Deliver { vat, item, .. } => Some(DeathNote { vat: *vat, item: *item }),
+            _ => None,
+        })
+    }
+
+    /// The process dies of the delivery that is under way, and leaves a note of it.
+    pub fn die(&mut self) {
+        let note = self.in_flight().expect("a delivery is under way");
+        self.boot(Some(note), &[]);
+    }
+
+    /// Makes effects until a delivery to `vat` is under way that is not the start of a heap.
+    pub fn run_until_in_flight(&mut self, vat: VatId) {
+        loop {
+            match self.in_flight() {
+                Some(note) if note.vat == vat && note.item != ItemId::Start => return,
+                _ => assert!(self.step().expect("the node goes on"), "{vat} is never told anything"),
+            }
+        }
     }
 
     pub fn node(&self) -> &Node {
@@ -321,6 +386,12 @@ impl World {
     /// How many rows the store holds, in all tables.
     pub fn rows(&mut self) -> usize {
         self.run();
-        self.disk.snapshot().rows()
+        self.census().values().sum()
+    }
+
+    /// How many rows each table holds.
+    pub fn census(&mut self) -> BTreeMap<&'static str, usize> {
+        let census = self.node().store().census().expect("the store is readable");
+        census.into_iter().map(|(table, size)| (table, usize::try_from(size.rows).expect("few rows"))).collect()
     }
 }
