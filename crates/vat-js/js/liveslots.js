@@ -505,8 +505,9 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
       await undefined;
       for (const vref of take(maybeDead)) examineDead(vref, found);
       for (const vref of take(maybeUnrecognized)) {
-        if (!isImport(vref) || maybeDead.has(vref) || liveWeak(vref) !== undefined) continue;
-        if (droppedImports.has(vref) && !vom.isReachable(vref) && !vom.isRecognizable(vref)) {
+        // Not in the table: dropped before, perhaps by the kernel when a heap was lost. In it: alive, or soon maybe dead.
+        if (!isImport(vref) || maybeDead.has(vref) || weak.has(vref)) continue;
+        if (!vom.isReachable(vref) && !vom.isRecognizable(vref)) {
           droppedImports.delete(vref);
           found.retireImports.add(vref);
         }
