@@ -100,7 +100,7 @@ impl Heap {
         runtime.set_max_stack_size(limits.stack_bytes);
         runtime.set_gc_threshold(FIRST_GC_BYTES.min(limits.heap_bytes / 4));
         let poll = Rc::clone(&meter);
-        runtime.set_interrupt_handler(Some(Box::new(move || poll.poll())));
+        runtime.set_interrupt_handler(Some(Box::new(move || poll.interrupt())));
         let modules = Modules::default();
         runtime.set_loader(modules.clone(), modules.clone());
         let context = Context::builder().with::<Intrinsics>().build(&runtime)?;

@@ -12,10 +12,13 @@
 mod bridge;
 mod heap;
 mod layer;
+mod loader;
 mod meter;
 mod modules;
 mod raw;
 mod runtime;
+mod strip;
 
+pub use loader::{LoadError, load_vat_sources};
 pub use meter::OutputLimits;
 pub use runtime::JsRuntime;

@@ -23,6 +23,9 @@ impl Default for OutputLimits {
     }
 }
 
+/// Bytes from which on an allocation looks at the clock.
+const LARGE_BLOCK: usize = 4096;
+
 pub(crate) struct Meter {
     heap_limit: Cell<usize>,
     heap_used: Cell<usize>,
@@ -66,8 +69,13 @@ impl Meter {
     }
 
     /// Asked by the engine from time to time: true stops it.
-    pub(crate) fn poll(&self) -> bool {
+    pub(crate) fn interrupt(&self) -> bool {
         self.polls.set(self.polls.get() + 1);
+        self.poll()
+    }
+
+    /// Whether the engine must stop, as of now.
+    pub(crate) fn poll(&self) -> bool {
         if self.stopped() {
             return true;
         }
@@ -78,7 +86,12 @@ impl Meter {
         late
     }
 
+    /// Asked by the allocator. A larger block is refused once the time is over: much native work that never polls
+    /// allocates as it goes, and its way out is the error of a failed allocation.
     pub(crate) fn grant(&self, bytes: usize) -> bool {
+        if bytes >= LARGE_BLOCK && self.deadline.get().is_some() && self.poll() {
+            return false;
+        }
         let used = self.heap_used.get().saturating_add(bytes);
         if used > self.heap_limit.get() {
             self.spend(Fatal::MemoryLimit);
