@@ -57,7 +57,8 @@ impl SqliteEngine {
         let fail = |error: rusqlite::Error| self.error("verifying", &error);
         // A page missing in the file may still be in the log; `SQLite` reads one that is in neither as zeroes.
         self.log_bytes("PASSIVE")?;
-        let pages: u64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).map_err(fail)?;
+        let pages: i64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).map_err(fail)?;
+        let pages = u64::try_from(pages).unwrap_or(0);
         let len = fs::metadata(&self.path).map_err(|error| self.damaged(&error.to_string()))?.len();
         if len < pages * self.page_bytes {
             return Err(self.damaged(&format!("{len} bytes instead of {pages} pages of {} bytes", self.page_bytes)));
