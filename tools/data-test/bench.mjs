@@ -1,6 +1,7 @@
 // A vat in Node: the layer's own files under a bridge that keeps state in a Map. A delivery either commits or fails.
 
 import { makeLayer } from '../../crates/vat-js/js/layer.js';
+import { audit } from './audit.mjs';
 
 // The layer hardens what it hands out, intrinsics included; Node itself goes on assigning what shadows them.
 for (const prototype of [Error, TypeError, RangeError, SyntaxError].map(one => one.prototype)) {
@@ -72,7 +73,10 @@ const makeBridge = (store, syscalls, logs) => {
     resolve: batch => note('resolve', batch),
     exit: (...args) => note('exit', ...args),
     dropImports: vrefs => note('dropImports', vrefs),
-    retireImports: vrefs => note('retireImports', vrefs),
+    retireImports: vrefs => {
+      for (const vref of vrefs) store.holds.delete(vref); // the kernel forgets the name
+      note('retireImports', vrefs);
+    },
     retireExports: vrefs => note('retireExports', vrefs),
     abandonExports: vrefs => note('abandonExports', vrefs),
     log: (level, text) => logs.push(`${level}: ${text}`),
@@ -94,6 +98,7 @@ export const startVat = async (store, build, { restarted = false } = {}) => {
     await new Promise(resolve => setImmediate(resolve));
     layer.finish();
     await new Promise(resolve => setImmediate(resolve));
+    audit(store);
   };
   let results = 0;
   const take = () => syscalls.splice(0);
@@ -127,6 +132,7 @@ export const startVat = async (store, build, { restarted = false } = {}) => {
     },
     async deliver(kind, ...args) {
       await layer[kind](...args);
+      if (kind === 'retireImports') for (const vref of args[0]) store.holds.delete(vref);
       await settle();
       return take();
     },
