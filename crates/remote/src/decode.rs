@@ -1,6 +1,8 @@
 //! Packets from frames. Everything that a peer can get wrong is found here, before any state is touched (G11).
 
-use crate::wire::{Body, Delivered, Envelope, Hello, Packet, RedeemReply};
+use crate::handshake::{Hello, SturdyHello};
+use crate::sequence::Position;
+use crate::wire::{Body, Delivered, Envelope, Packet, RedeemReply};
 use serde_json::{Map, Value};
 use sturdy_types::{CapData, Message, RRef, Resolution};
 
@@ -59,16 +61,42 @@ fn handshake(object: &Map<String, Value>) -> Result<Packet, DecodeError> {
     if method != "handshake" && method != "handshakeAck" {
         return Err(DecodeError::NotAMessage("it has neither `seq` nor `ack` and is no handshake".into()));
     }
-    let incarnation = object.get("params").and_then(|params| params.get("incarnationId")).and_then(Value::as_str);
-    let hello = match incarnation {
-        Some(text) if !text.is_empty() && text.len() <= MAX_ID_BYTES => Hello { incarnation: text.to_owned() },
-        _ => {
-            return Err(DecodeError::NotAMessage(format!(
-                "the {method} has no incarnation id of 1 to {MAX_ID_BYTES} bytes"
-            )));
-        }
+    let bad = |what: &str| DecodeError::NotAMessage(format!("the {method} {what}"));
+    let Some(params) = object.get("params") else { return Err(bad("has no params")) };
+    let Some(incarnation) = params.get("incarnationId").and_then(incarnation) else {
+        return Err(bad(&format!("has no incarnation id of 1 to {MAX_ID_BYTES} bytes")));
     };
+    let sturdy = match params.get("sturdy") {
+        None => None,
+        Some(extension) => Some(sturdy_hello(extension).ok_or_else(|| bad("has a malformed `sturdy` part"))?),
+    };
+    let hello = Hello { incarnation, sturdy };
     Ok(if method == "handshake" { Packet::Handshake(hello) } else { Packet::HandshakeAck(hello) })
+}
+
+fn incarnation(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| (1..=MAX_ID_BYTES).contains(&text.len())).map(str::to_owned)
+}
+
+/// What a peer of our own kind adds (link L2). Positions that contradict themselves are malformed.
+fn sturdy_hello(value: &Value) -> Option<SturdyHello> {
+    let number = |name: &str| value.get(name).and_then(Value::as_u64).filter(|number| *number <= MAX_SEQ);
+    let saw = match value.get("saw") {
+        None | Some(Value::Null) => None,
+        Some(saw) => Some(incarnation(saw)?),
+    };
+    let position = Position {
+        first_pending: number("firstPending").filter(|first| *first >= 1)?,
+        next_send: number("nextSend")?,
+        highest_received: number("highestReceived")?,
+    };
+    let conversation = number("conversation").filter(|number| *number >= 1)?;
+    (position.first_pending <= position.next_send).then_some(SturdyHello {
+        version: number("version")?,
+        conversation,
+        saw,
+        position,
+    })
 }
 
 /// The content of a numbered message, or the sentence that is wrong.

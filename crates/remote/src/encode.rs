@@ -1,7 +1,9 @@
 //! Packets as the reference writes them: the same properties in the same order (wire-protocol §3.1), so that frames
 //! can be compared byte by byte.
 
-use crate::wire::{Body, Delivered, Envelope, Hello, Packet, RedeemReply};
+use crate::handshake::{Hello, SturdyHello};
+use crate::sequence::Position;
+use crate::wire::{Body, Delivered, Envelope, Packet, RedeemReply};
 use std::fmt::{Display, Write as _};
 use sturdy_types::{CapData, Message, RRef, Resolution, json_string};
 
@@ -18,7 +20,20 @@ pub fn encode(packet: &Packet) -> String {
 }
 
 fn greeting(method: &str, hello: &Hello) -> String {
-    format!("{{\"method\":\"{method}\",\"params\":{{\"incarnationId\":{}}}}}", json_string(&hello.incarnation))
+    let mut out =
+        format!("{{\"method\":\"{method}\",\"params\":{{\"incarnationId\":{}", json_string(&hello.incarnation));
+    if let Some(sturdy) = &hello.sturdy {
+        let SturdyHello { version, conversation, saw, position } = sturdy;
+        let saw = saw.as_ref().map_or_else(|| "null".to_owned(), |saw| json_string(saw));
+        let _ = write!(out, ",\"sturdy\":{{\"version\":{version},\"conversation\":{conversation},\"saw\":{saw},");
+        let Position { first_pending, next_send, highest_received } = position;
+        let _ = write!(
+            out,
+            "\"firstPending\":{first_pending},\"nextSend\":{next_send},\"highestReceived\":{highest_received}}}"
+        );
+    }
+    out.push_str("}}");
+    out
 }
 
 fn message(envelope: &Envelope) -> String {

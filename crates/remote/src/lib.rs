@@ -1,7 +1,8 @@
 //! The conversation with one peer kernel, sans-IO.
 //!
-//! So far: the wire. `frame` cuts a byte stream into frames, `wire` turns frames into messages and back, in the form
-//! that the reference speaks. What always holds: nothing that a peer sends is believed before it is validated here
+//! `frame` cuts a byte stream into frames; `wire` turns frames into messages and back, in the form that the reference
+//! speaks; `sequence` is where a conversation stands; `handshake` decides what becomes of it when the two sides meet
+//! again. What always holds: nothing that a peer sends is believed before it is validated here
 //! (G11): references have their grammar, numbers their range, lists their length. Only this crate knows the wire form.
 //!
 //! Deliberately not here: sockets (the transport's), what references mean and who may use them (the kernel's).
@@ -9,9 +10,13 @@
 mod decode;
 mod encode;
 mod frame;
+mod handshake;
+mod sequence;
 mod wire;
 
 pub use decode::{DecodeError, decode};
 pub use encode::encode;
 pub use frame::{FrameError, FrameReader, MAX_FRAME_BYTES, write_frame};
-pub use wire::{Body, Delivered, Envelope, Hello, Packet, RedeemReply};
+pub use handshake::{Hello, Loss, PROTOCOL_VERSION, Side, Standing, SturdyHello, Verdict, verdict};
+pub use sequence::{AckBeyondSent, FoundPosition, Position, Receipt, Repair, repair};
+pub use wire::{Body, Delivered, Envelope, Packet, RedeemReply};

@@ -3,6 +3,7 @@
 //! References are in the frame of the receiver: `+N` was allocated by the sender of the message, `-N` by its receiver
 //! (wire-protocol §3.5). The codec neither flips nor interprets them.
 
+use crate::handshake::Hello;
 use sturdy_types::{Message, RRef, Resolution};
 
 /// One frame's content.
@@ -19,13 +20,6 @@ pub enum Packet {
     },
     /// A numbered message.
     Message(Envelope),
-}
-
-/// What a side says of itself in a handshake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hello {
-    /// The speaker's incarnation, an opaque text (G9).
-    pub incarnation: String,
 }
 
 /// A numbered message.

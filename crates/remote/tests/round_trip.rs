@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sturdy_remote::{Body, Delivered, Envelope, Hello, Packet, RedeemReply, decode, encode};
+use sturdy_remote::{Body, Delivered, Envelope, Hello, Packet, Position, RedeemReply, SturdyHello, decode, encode};
 use sturdy_types::{CapData, Message, RRef, Resolution};
 
 fn objects() -> impl Strategy<Value = RRef> {
@@ -50,7 +50,20 @@ fn bodies() -> impl Strategy<Value = Body> {
 }
 
 fn packets() -> impl Strategy<Value = Packet> {
-    let hello = || "\\PC{1,40}".prop_map(|incarnation| Hello { incarnation });
+    let position = || {
+        (1u64..1 << 50, 0u64..1000, 0u64..1 << 53).prop_map(|(first_pending, pending, highest_received)| Position {
+            first_pending,
+            next_send: first_pending + pending,
+            highest_received,
+        })
+    };
+    let sturdy = move || {
+        (1u64..10, 1u64..1 << 53, proptest::option::of("\\PC{1,40}"), position())
+            .prop_map(|(version, conversation, saw, position)| SturdyHello { version, conversation, saw, position })
+    };
+    let hello = || {
+        ("\\PC{1,40}", proptest::option::of(sturdy())).prop_map(|(incarnation, sturdy)| Hello { incarnation, sturdy })
+    };
     prop_oneof![
         hello().prop_map(Packet::Handshake),
         hello().prop_map(Packet::HandshakeAck),
