@@ -34,11 +34,13 @@ const FILES: &[(&str, &str)] = layer_modules![
     "modules.js",
     "passStyle.js",
     "patterns.js",
+    "patternsCore.js",
     "patternsGuards.js",
     "patternsKeys.js",
     "patternsMatch.js",
     "vom.js",
     "vomKinds.js",
+    "vomRecords.js",
     "vomRefs.js",
     "vomWeak.js",
     "watch.js"
