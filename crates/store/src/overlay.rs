@@ -230,7 +230,8 @@ impl Overlay {
             let order = &mut self.orders[usize::from(tag)];
             order.tail.clear();
             order.sorted.clear();
-            if value_len(slot.value.as_ref()) > CACHE_VALUE_BYTES {
+            // Deleted rows mostly had identifiers that are never used again: knowing of them is no use.
+            if slot.value.as_ref().is_none_or(|value| value.len() > CACHE_VALUE_BYTES) {
                 self.remove(index);
             }
         }

@@ -16,17 +16,6 @@ tables! {
     CountersTable = 0x02, "counters", (), (), Counters;
 }
 
-/// The rows that the store keeps about itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetaKey {
-    /// `SchemaTable`.
-    Schema,
-    /// `IncarnationTable`.
-    Incarnation,
-    /// `CountersTable`.
-    Counters,
-}
-
 const MAGIC: &[u8] = b"sturdy";
 
 /// The version of the grammar of keys and records.

@@ -21,7 +21,7 @@ pub use calls::{CallRecord, CallRequests, CallState, Calls};
 pub use clists::{ClistByKref, ClistByVref, ClistEntry};
 pub use gc::{GcAction, GcActions};
 pub use inbox::{Inbox, Item};
-pub use meta::{Counters, CountersTable, IncarnationTable, MetaKey, Schema, SchemaTable};
+pub use meta::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable};
 pub use objects::{ObjectRecord, Objects, Owner};
 pub use promises::{DecidedBy, Decider, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
 pub use services::{ServiceCallRecord, ServiceCalls, ServiceObjects, ServiceRecord, Services};
