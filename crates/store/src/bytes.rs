@@ -9,10 +9,10 @@ use std::cmp::Ordering;
 use std::fmt;
 
 /// A byte string, inline up to `N` bytes (`N` < 256).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct SmallBytes<const N: usize>(Repr<N>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 enum Repr<const N: usize> {
     /// At most `N` bytes; those beyond `len` are zero.
     Inline {
@@ -93,6 +93,38 @@ impl<const N: usize> AsRef<[u8]> for SmallBytes<N> {
 impl<const N: usize> Borrow<[u8]> for SmallBytes<N> {
     fn borrow(&self) -> &[u8] {
         self.as_slice()
+    }
+}
+
+impl<const N: usize> PartialEq for SmallBytes<N> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Repr::Inline { len: len_a, bytes: a }, Repr::Inline { len: len_b, bytes: b }) => {
+                len_a == len_b && padded_equal(a, b)
+            }
+            (Repr::Boxed(a), Repr::Boxed(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl<const N: usize> Eq for SmallBytes<N> {}
+
+/// Every lookup ends with this comparison: for keys it is two comparisons of 16 (overlapping) bytes without a call.
+#[inline]
+fn padded_equal<const N: usize>(a: &[u8; N], b: &[u8; N]) -> bool {
+    if N > 32 {
+        return a == b;
+    }
+    let halves = |bytes: &[u8; N]| Some((*bytes.first_chunk::<16>()?, *bytes.last_chunk::<16>()?));
+    match (halves(a), halves(b)) {
+        (Some(a), Some(b)) => {
+            (u128::from_ne_bytes(a.0) ^ u128::from_ne_bytes(b.0))
+                | (u128::from_ne_bytes(a.1) ^ u128::from_ne_bytes(b.1))
+                == 0
+        }
+        _ => a == b,
     }
 }
 

@@ -35,7 +35,12 @@ impl KeyWriter {
     /// One byte.
     #[inline]
     pub fn u8(&mut self, byte: u8) {
-        self.bytes(&[byte]);
+        if self.len < INLINE {
+            self.inline[self.len] = byte;
+            self.len += 1;
+        } else {
+            self.bytes(&[byte]);
+        }
     }
 
     /// A number.
@@ -45,10 +50,10 @@ impl KeyWriter {
             return self.u8(number.to_le_bytes()[0]);
         }
         let skip = number.leading_zeros() as usize / 8;
-        let mut buf = [0; 9];
-        buf[skip] = LAST_DIRECT + 8 - u8::try_from(skip).expect("at most seven leading zero bytes");
-        buf[skip + 1..].copy_from_slice(&number.to_be_bytes()[skip..]);
-        self.bytes(&buf[skip..]);
+        self.u8(LAST_DIRECT + 8 - u8::try_from(skip).expect("at most seven leading zero bytes"));
+        for &byte in &number.to_be_bytes()[skip..] {
+            self.u8(byte);
+        }
     }
 
     /// Raw bytes: a string as the last part, or a part of fixed length.
