@@ -2,7 +2,7 @@
 //!
 //! `frame` cuts a byte stream into frames; `wire` turns frames into messages and back, in the form that the reference
 //! speaks; `sequence` is where a conversation stands; `handshake` decides what becomes of it when the two sides meet
-//! again. What always holds: nothing that a peer sends is believed before it is validated here
+//! again; `pacer` says when to speak. What always holds: nothing that a peer sends is believed before it is validated here
 //! (G11): references have their grammar, numbers their range, lists their length. Only this crate knows the wire form.
 //!
 //! Deliberately not here: sockets (the transport's), what references mean and who may use them (the kernel's).
@@ -11,6 +11,7 @@ mod decode;
 mod encode;
 mod frame;
 mod handshake;
+mod pacer;
 mod sequence;
 mod wire;
 
@@ -18,5 +19,6 @@ pub use decode::{DecodeError, decode};
 pub use encode::encode;
 pub use frame::{FrameError, FrameReader, MAX_FRAME_BYTES, write_frame};
 pub use handshake::{Hello, Loss, PROTOCOL_VERSION, Side, Standing, SturdyHello, Verdict, verdict};
+pub use pacer::{Carried, Pacer, PacerLimits, Speak};
 pub use sequence::{AckBeyondSent, FoundPosition, Position, Receipt, Repair, repair};
 pub use wire::{Body, Delivered, Envelope, Packet, RedeemReply};
