@@ -16,7 +16,9 @@ const INDENT_CHARS: usize = 60;
 
 /// For people: `{"purse": <ko5> (Alleged: Purse), "total": 12n}`. Broken into indented lines when it is long.
 pub fn pretty<R: Display>(value: &Value, slots: &[R]) -> String {
-    Pretty { slots }.at(value, 0, 0)
+    let mut out = String::new();
+    Pretty { slots }.write(&mut out, value, 0, 0);
+    out
 }
 
 struct Pretty<'a, R> {
@@ -24,35 +26,46 @@ struct Pretty<'a, R> {
 }
 
 impl<R: Display> Pretty<'_, R> {
-    /// `value` where `indent` spaces begin each further line and `before` characters already stand on this one.
-    fn at(&self, value: &Value, indent: usize, before: usize) -> String {
+    /// Appends `value`, where `indent` spaces begin each further line and `before` characters already stand on this one.
+    fn write(&self, out: &mut String, value: &Value, indent: usize, before: usize) {
         let indent = indent.min(INDENT_CHARS);
         let budget = LINE_CHARS.saturating_sub(indent + before);
         if let Some(line) = self.line(value, budget) {
-            return line;
+            out.push_str(&line);
+            return;
         }
-        let inner = " ".repeat(indent + 2);
-        let close = " ".repeat(indent);
         match value {
-            Value::Array(items) => {
-                let lines: Vec<String> =
-                    items.iter().map(|item| format!("{inner}{}", self.at(item, indent + 2, 0))).collect();
-                format!("[\n{}\n{close}]", lines.join(",\n"))
-            }
+            Value::Array(items) => self.lines(out, ['[', ']'], indent, items, |item| (String::new(), item)),
             Value::Record(properties) => {
-                let line = |(name, value): &(String, Value)| {
-                    let name = quoted(name);
-                    format!("{inner}{name}: {}", self.at(value, indent + 2, name.chars().count() + 2))
-                };
-                format!("{{\n{}\n{close}}}", properties.iter().map(line).collect::<Vec<_>>().join(",\n"))
+                self.lines(out, ['{', '}'], indent, properties, |(name, value)| (label(name), value));
             }
             Value::Tagged { tag, payload } => {
-                let name = quoted(&format!("[Tagged: {tag}]"));
-                let payload = self.at(payload, indent + 2, name.chars().count() + 2);
-                format!("{{\n{inner}{name}: {payload}\n{close}}}")
+                self.lines(out, ['{', '}'], indent, &[payload], |payload| (tag_label(tag), payload));
             }
-            leaf => self.leaf(leaf),
+            leaf => out.push_str(&self.leaf(leaf)),
         }
+    }
+
+    /// Each of `parts` on lines of its own.
+    fn lines<'v, T>(
+        &self,
+        out: &mut String,
+        [open, close]: [char; 2],
+        indent: usize,
+        parts: &'v [T],
+        split: impl Fn(&'v T) -> (String, &'v Value),
+    ) {
+        let line = format!("\n{}", " ".repeat(indent + 2));
+        out.push(open);
+        for (position, part) in parts.iter().enumerate() {
+            let (label, value) = split(part);
+            out.push_str(if position > 0 { "," } else { "" });
+            out.push_str(&line);
+            out.push_str(&label);
+            self.write(out, value, indent + 2, label.chars().count());
+        }
+        out.push_str(&line[..=indent]);
+        out.push(close);
     }
 
     /// `value` on one line, if it fits into `budget` characters. Stops working as soon as it does not, so that deep
@@ -72,13 +85,13 @@ impl<R: Display> Pretty<'_, R> {
             Value::Record(properties) => {
                 let mut line = Line::new("{", budget);
                 for (name, value) in properties {
-                    line.add(&format!("{}: ", quoted(name)), &self.line(value, line.left())?)?;
+                    line.add(&label(name), &self.line(value, line.left())?)?;
                 }
                 line.close("}")
             }
             Value::Tagged { tag, payload } => {
                 let mut line = Line::new("{", budget);
-                line.add(&format!("{}: ", quoted(&format!("[Tagged: {tag}]"))), &self.line(payload, budget)?)?;
+                line.add(&tag_label(tag), &self.line(payload, budget)?)?;
                 line.close("}")
             }
             leaf => self.leaf(leaf),
@@ -161,6 +174,14 @@ fn symbol_name(name: &str) -> String {
         Some(well_known) => format!("Symbol.{well_known}"),
         None => name.into(),
     }
+}
+
+fn label(name: &str) -> String {
+    format!("{}: ", quoted(name))
+}
+
+fn tag_label(tag: &str) -> String {
+    label(&format!("[Tagged: {tag}]"))
 }
 
 fn quoted(text: &str) -> String {

@@ -77,13 +77,30 @@ impl Writer {
     }
 
     fn record(&mut self, out: &mut String, properties: &[(String, Value)]) {
+        if properties.iter().any(|(name, _)| array_index(name).is_some()) {
+            return self.record_with_indices(out, properties);
+        }
+        out.push('{');
+        for (position, (name, value)) in properties.iter().enumerate() {
+            if position > 0 {
+                out.push(',');
+            }
+            out.push_str(&string(name));
+            out.push(':');
+            self.value(out, value);
+        }
+        out.push('}');
+    }
+
+    /// JavaScript lists array indices first, in numeric order, but the marshaller meets them in the order of names: that
+    /// decides which mention of a reference tells its interface.
+    fn record_with_indices(&mut self, out: &mut String, properties: &[(String, Value)]) {
         let mut written: Vec<(Option<u32>, String)> = Vec::with_capacity(properties.len());
         for (name, value) in properties {
             let mut text = format!("{}:", string(name));
             self.value(&mut text, value);
             written.push((array_index(name), text));
         }
-        // JavaScript lists array indices first, in numeric order, whatever order they were defined in.
         written.sort_by_key(|(index, _)| (index.is_none(), *index));
         out.push('{');
         for (position, (_, text)) in written.iter().enumerate() {

@@ -140,6 +140,14 @@ fn long_values_are_broken_into_lines() {
 }
 
 #[test]
+fn a_deep_value_is_not_mostly_spaces() {
+    let depth = DEPTH_LEVELS - 1;
+    let body = format!("#{}[{}1]{}", "[".repeat(depth), "1,".repeat(20_000), "]".repeat(depth));
+    let text = shown(&body);
+    assert!(text.len() < 70 * (20_000 + 2 * DEPTH_LEVELS), "{} bytes", text.len());
+}
+
+#[test]
 fn nothing_shown_steers_the_terminal() {
     let hostile = "\u{1b}[2J\u{9b}31m\u{202e}\r\n<ko1>";
     for value in [
