@@ -135,7 +135,18 @@ impl<const N: usize> PartialOrd for SmallBytes<N> {
 }
 
 impl<const N: usize> Ord for SmallBytes<N> {
+    /// The order of the bytes. Short ones compare as they are padded: where one ends, zeroes are never greater than
+    /// what the other has there, and if all is equal the shorter one comes first.
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
+        let halves = |bytes: &[u8; N]| Some((*bytes.first_chunk::<16>()?, *bytes.last_chunk::<16>()?));
+        if N <= 32
+            && let (Repr::Inline { len: len_a, bytes: a }, Repr::Inline { len: len_b, bytes: b }) = (&self.0, &other.0)
+            && let (Some(a), Some(b)) = (halves(a), halves(b))
+        {
+            let number = u128::from_be_bytes;
+            return (number(a.0), number(a.1), len_a).cmp(&(number(b.0), number(b.1), len_b));
+        }
         self.as_slice().cmp(other.as_slice())
     }
 }
