@@ -64,7 +64,9 @@ export const audit = ({ rows, holds }) => {
     const [space, id] = split(store);
     assert.equal(Number(rows.get(`${space}n.c${id}`).split(',')[0]), count, `entries of ${store}`);
   }
-  const alone = [...exist].filter(base => base.startsWith('d') && !rows.has(`r.o+${base}`) && !(rows.get(`e.${base}`) ?? '').includes('r'));
+  const alone = [...exist].filter(
+    base => base.startsWith('d') && !rows.has(`r.o+${base}`) && !(rows.get(`e.${base}`) ?? '').includes('r'),
+  );
   assert.deepEqual([...rows.keys()].filter(key => key.startsWith('z.')).sort(), alone.map(base => `z.${base}`).sort());
   for (const key of rows.keys()) {
     const found = /^v?e\.(.*)/.exec(key);

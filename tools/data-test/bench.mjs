@@ -1,6 +1,9 @@
 // A vat in Node: the layer's own files under a bridge that keeps state in a Map. A delivery either commits or fails.
 
+import * as data from '../../crates/vat-js/js/data.js';
+import * as exo from '../../crates/vat-js/js/exo.js';
 import { makeLayer } from '../../crates/vat-js/js/layer.js';
+import * as patterns from '../../crates/vat-js/js/patterns.js';
 import { audit } from './audit.mjs';
 
 // The layer hardens what it hands out, intrinsics included; Node itself goes on assigning what shadows them.
@@ -37,9 +40,16 @@ const makeBridge = (store, syscalls, logs) => {
   const note = (...call) => syscalls.push(call);
   return {
     vatId: 'v1',
+    load: file => ({ 'data.js': data, 'exo.js': exo, 'patterns.js': patterns })[file],
     stateGet: key => store.rows.get(key),
     stateSet: (key, value) => {
-      if (typeof key !== 'string' || typeof value !== 'string' || !key.isWellFormed() || !value.isWellFormed() || key.includes('\0')) {
+      if (
+        typeof key !== 'string' ||
+        typeof value !== 'string' ||
+        !key.isWellFormed() ||
+        !value.isWellFormed() ||
+        key.includes('\0')
+      ) {
         throw Error(`bad row ${key}: ${value}`);
       }
       if (!store.rows.has(key)) sorted = undefined;
@@ -124,7 +134,10 @@ export const startVat = async (store, build, { restarted = false } = {}) => {
       layer.message(target, `#${JSON.stringify([method, args])}`, slots, result);
       await settle();
       const calls = take();
-      const answer = calls.filter(([kind]) => kind === 'resolve').flatMap(([, batch]) => batch).find(([vpid]) => vpid === result);
+      const answer = calls
+        .filter(([kind]) => kind === 'resolve')
+        .flatMap(([, batch]) => batch)
+        .find(([vpid]) => vpid === result);
       if (answer === undefined) return { syscalls: calls };
       const [, rejected, body, answerSlots] = answer;
       const value = JSON.parse(body.slice(1));

@@ -17,11 +17,28 @@ const build = ({ WeakMap }, _parameters, baggage, builtin) => {
   const { Far } = builtin('@endo/far');
   const data = builtin('@agoric/vat-data');
   const methods = {
-    put(name, what) { this.state[name] = what; },
-    get(name) { return this.state[name]; },
+    put(name, what) {
+      this.state[name] = what;
+    },
+    get(name) {
+      return this.state[name];
+    },
   };
   const initial = () => ({ a: undefined, b: undefined });
-  const kit = { one: { ...methods, two() { return this.facets.two; } }, two: { ...methods, one() { return this.facets.one; } } };
+  const kit = {
+    one: {
+      ...methods,
+      two() {
+        return this.facets.two;
+      },
+    },
+    two: {
+      ...methods,
+      one() {
+        return this.facets.one;
+      },
+    },
+  };
   const makeDurable = data.prepareExoClass(baggage, 'D', undefined, initial, methods);
   const makeKit = data.prepareExoClassKit(baggage, 'K', undefined, initial, kit);
   const makeVirtual = data.defineVirtualExoClass('V', undefined, initial, methods);
@@ -52,7 +69,16 @@ const run = async seed => {
   const pick = list => list[random(list.length)];
   const store = makeStore();
   let vat = await startVat(store, build);
-  let model = { held: new Map(), wm: new Map(), vmap: new Map(), vweak: new Map(), map: new Map(), weak: new Map(), set: new Map(), fields: new Map() };
+  let model = {
+    held: new Map(),
+    wm: new Map(),
+    vmap: new Map(),
+    vweak: new Map(),
+    map: new Map(),
+    weak: new Map(),
+    set: new Map(),
+    fields: new Map(),
+  };
   const reached = new Set(['o-1', 'o-2', 'o-3', 'o-4']); // vrefs that we may mention
   const words = ['x', 'y', 'z'];
 
@@ -171,7 +197,8 @@ const run = async seed => {
   const ours = [...reached].filter(vref => vref.startsWith('o+d'));
   const retiring = [...store.rows].filter(([key]) => key.startsWith('e.d') && !key.startsWith('e.d1/'));
   const rest = retiring.flatMap(([key, letters]) =>
-    [...letters].flatMap((letter, i) => (letter === 'n' ? [] : [`o+${key.slice(2)}`, `o+${key.slice(2)}:${i}`])));
+    [...letters].flatMap((letter, i) => (letter === 'n' ? [] : [`o+${key.slice(2)}`, `o+${key.slice(2)}:${i}`])),
+  );
   const exported = rest.filter(vref => ours.includes(vref));
   if (exported.length > 0) await vat.deliver('dropExports', exported);
   await vat.reap();

@@ -22,6 +22,7 @@ const isWeak = type => type === WEAK_MAP || type === WEAK_SET;
 const makeInfos = ({ env, unpack }) => {
   const { stateGet, stateSet, stateDelete } = env.bridge;
   const infos = new Map(); // id -> info
+  let isChanged = false; // since the last flush
 
   const load = (id, space) => {
     const text = stateGet(`${space}C.${id}`);
@@ -38,6 +39,7 @@ const makeInfos = ({ env, unpack }) => {
     info.prefix = `${info.space}c.${info.id}.`;
     info.local = undefined;
     infos.set(info.id, info);
+    isChanged = true;
     return info;
   };
 
@@ -52,6 +54,10 @@ const makeInfos = ({ env, unpack }) => {
 
   return {
     open,
+    markDirty(info) {
+      info.dirty = true;
+      isChanged = true;
+    },
     has: (id, space) => infos.has(id) || stateGet(`${space}C.${id}`) !== undefined,
     get(id, space) {
       const known = infos.get(id);
@@ -62,7 +68,17 @@ const makeInfos = ({ env, unpack }) => {
     },
     create(id, space, type, label, shapes) {
       stateSet(`${space}C.${id}`, JSON.stringify({ t: type, l: label, s: shapes }));
-      return begin({ id, space, type, label, shapes, keyShape: undefined, valueShape: undefined, count: 0, ordinal: 0 });
+      return begin({
+        id,
+        space,
+        type,
+        label,
+        shapes,
+        keyShape: undefined,
+        valueShape: undefined,
+        count: 0,
+        ordinal: 0,
+      });
     },
     remove(info) {
       infos.delete(info.id);
@@ -70,6 +86,8 @@ const makeInfos = ({ env, unpack }) => {
       stateDelete(`${info.space}n.c${info.id}`);
     },
     flush() {
+      if (!isChanged) return;
+      isChanged = false;
       for (const info of infos.values()) {
         if (info.dirty) {
           info.dirty = false;
@@ -93,7 +111,8 @@ const makeChecks = (env, infos) => {
 
   const isScalar = key => {
     const type = typeof key;
-    if (type === 'string' || type === 'number' || type === 'bigint' || type === 'boolean' || type === 'undefined') return true;
+    if (type === 'string' || type === 'number' || type === 'bigint' || type === 'boolean' || type === 'undefined')
+      return true;
     return key === null || env.passStyleOf(key) === 'remotable' || type === 'symbol';
   };
 
@@ -148,7 +167,8 @@ const makeOperations = (parts, infos) => {
   };
 
   /** Weak entries keyed by local objects stay in the heap (durable stores refuse such keys). */
-  const isLocalKey = (info, key) => isWeak(info.type) && info.space === 'v' && isObject(key) && valToSlot(key)[0] === '~';
+  const isLocalKey = (info, key) =>
+    isWeak(info.type) && info.space === 'v' && isObject(key) && valToSlot(key)[0] === '~';
 
   const packValue = (info, value) => {
     checkValue(info, value);
@@ -217,7 +237,7 @@ const makeOperations = (parts, infos) => {
     ledger.adjustAll(packed, info.space, 1);
     stateSet(row, JSON.stringify(packed));
     info.count += 1;
-    info.dirty = true;
+    infos.markDirty(info);
   };
 
   const init = (info, key, value) => {
@@ -271,7 +291,7 @@ const makeOperations = (parts, infos) => {
       releaseKey(info, slot);
     }
     info.count -= 1;
-    info.dirty = true;
+    infos.markDirty(info);
   };
 
   /** The object `vref` is gone: so is its entry in this weak store. */
@@ -283,11 +303,16 @@ const makeOperations = (parts, infos) => {
     stateDelete(row);
     stateDelete(ordinalKey(info, vref));
     info.count -= 1;
-    info.dirty = true;
+    infos.markDirty(info);
   };
 
   const decodeRow = (info, row) =>
-    decodeKey(row.slice(info.prefix.length), text => slotToVal(text.slice(text.indexOf(':') + 1)), env.makeTagged, harden);
+    decodeKey(
+      row.slice(info.prefix.length),
+      text => slotToVal(text.slice(text.indexOf(':') + 1)),
+      env.makeTagged,
+      harden,
+    );
 
   const matcher = pattern => {
     if (pattern === undefined) return undefined;
@@ -324,7 +349,7 @@ const makeOperations = (parts, infos) => {
       stateDelete(row);
     }
     info.count = 0;
-    info.dirty = true;
+    infos.markDirty(info);
   };
 
   const clear = (info, keyPattern, valuePattern) => {
@@ -362,7 +387,19 @@ const makeOperations = (parts, infos) => {
   };
 
   return {
-    has, get, init, addToSet, set, remove, removeByVref, walk, clear, clearAll, getSize, addAllToMap, addAllToSet,
+    has,
+    get,
+    init,
+    addToSet,
+    set,
+    remove,
+    removeByVref,
+    walk,
+    clear,
+    clearAll,
+    getSize,
+    addAllToMap,
+    addAllToSet,
     snapshotMap: (info, keyPattern, valuePattern) =>
       env.patterns().makeCopyMap(walk(info, keyPattern, valuePattern, 'entries')),
     snapshotSet: (info, keyPattern) => env.patterns().makeCopySet(walk(info, keyPattern, undefined, 'keys')),
@@ -413,7 +450,10 @@ export const makeCollections = parts => {
 
   const represent = (type, id, space) => {
     const vref = `o+${space === 'v' ? 'v' : 'd'}${type}/${id}`;
-    const store = env.Far(interfaceOf(type), makeStoreMethods(ops, type, () => infos.get(id, space)));
+    const store = env.Far(
+      interfaceOf(type),
+      makeStoreMethods(ops, type, () => infos.get(id, space)),
+    );
     env.register(vref, store);
     return store;
   };
@@ -430,16 +470,18 @@ export const makeCollections = parts => {
     return packed;
   };
 
-  const makeMaker = (type, defaultLabel) => (label = defaultLabel, options = {}) => {
-    if (typeof label !== 'string') throw TypeError(`a store's label must be a string, not ${show(label)}`);
-    const { keyShape, valueShape, durable = false } = options;
-    const space = durable ? '' : 'v';
-    const shapes = packShapes(keyShape, valueShape, space);
-    const id = parts.nextId();
-    infos.create(id, space, type, label, shapes);
-    if (durable) ledger.touch(`o+d${type}/${id}`);
-    return represent(type, id, space);
-  };
+  const makeMaker =
+    (type, defaultLabel) =>
+    (label = defaultLabel, options = {}) => {
+      if (typeof label !== 'string') throw TypeError(`a store's label must be a string, not ${show(label)}`);
+      const { keyShape, valueShape, durable = false } = options;
+      const space = durable ? '' : 'v';
+      const shapes = packShapes(keyShape, valueShape, space);
+      const id = parts.nextId();
+      infos.create(id, space, type, label, shapes);
+      if (durable) ledger.touch(`o+d${type}/${id}`);
+      return represent(type, id, space);
+    };
 
   return {
     api: harden({

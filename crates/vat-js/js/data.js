@@ -211,17 +211,25 @@ const makeHeapStores = env => {
     return {
       ...checks,
       checkKey(key) {
-        if (passStyleOf(harden(key)) !== 'remotable') fail(`Only remotables can be keys of scalar Weak stores: ${show(key)}`);
+        if (passStyleOf(harden(key)) !== 'remotable') {
+          fail(`Only remotables can be keys of scalar ${kind[0].toUpperCase()}${kind.slice(1)}s: ${show(key)}`);
+        }
         checks.checkKey(key);
       },
     };
   };
 
   const makeScalarWeakMapStore = (tag = 'key', options = {}) =>
-    Far(`scalar WeakMapStore of ${show(tag)}`, makeMapMethods(new WeakMap(), tag, weakChecks(tag, 'weakMapStore', options), nothing));
+    Far(
+      `scalar WeakMapStore of ${show(tag)}`,
+      makeMapMethods(new WeakMap(), tag, weakChecks(tag, 'weakMapStore', options), nothing),
+    );
 
   const makeScalarWeakSetStore = (tag = 'key', options = {}) =>
-    Far(`scalar WeakSetStore of ${show(tag)}`, makeSetMethods(new WeakMap(), tag, weakChecks(tag, 'weakSetStore', options), nothing));
+    Far(
+      `scalar WeakSetStore of ${show(tag)}`,
+      makeSetMethods(new WeakMap(), tag, weakChecks(tag, 'weakSetStore', options), nothing),
+    );
 
   return { makeScalarMapStore, makeScalarSetStore, makeScalarWeakMapStore, makeScalarWeakSetStore };
 };
@@ -236,15 +244,20 @@ export const makeStoreModule = env => {
     ...stores,
     provideLazy: env.harden(provideLazy),
     makeAtomicProvider: env.harden(makeAtomicProvider),
-    initEmpty, defineExoClass, defineExoClassKit, makeExo,
+    initEmpty,
+    defineExoClass,
+    defineExoClassKit,
+    makeExo,
   });
 };
 
 // ---- helpers over VatData ----------------------------------------------------------------------------------------------
 
 const makeStoreUtils = vatData => {
-  const provider = maker => (baggage, name, options = {}) =>
-    provideLazy(baggage, name, () => maker(name, { durable: true, ...options }));
+  const provider =
+    maker =>
+    (baggage, name, options = {}) =>
+      provideLazy(baggage, name, () => maker(name, { durable: true, ...options }));
   return {
     provideDurableMapStore: provider(vatData.makeScalarBigMapStore),
     provideDurableWeakMapStore: provider(vatData.makeScalarBigWeakMapStore),
@@ -254,7 +267,8 @@ const makeStoreUtils = vatData => {
 };
 
 const makeExoUtils = (vatData, initEmpty) => {
-  const provideKindHandle = (baggage, name) => provideLazy(baggage, `${name}_kindHandle`, () => vatData.makeKindHandle(name));
+  const provideKindHandle = (baggage, name) =>
+    provideLazy(baggage, `${name}_kindHandle`, () => vatData.makeKindHandle(name));
   const prepareKind = (baggage, name, init, behavior, options) =>
     vatData.defineDurableKind(provideKindHandle(baggage, name), init, behavior, options);
   const prepareKindMulti = (baggage, name, init, behavior, options) =>
@@ -283,8 +297,17 @@ const makeExoUtils = (vatData, initEmpty) => {
   const prepareSingleton = (baggage, name, methods, options) => prepareExo(baggage, name, undefined, methods, options);
 
   return {
-    provideKindHandle, prepareKind, prepareKindMulti, defineVirtualExoClass, defineVirtualExoClassKit,
-    defineDurableExoClass, defineDurableExoClassKit, prepareExoClass, prepareExoClassKit, prepareExo, prepareSingleton,
+    provideKindHandle,
+    prepareKind,
+    prepareKindMulti,
+    defineVirtualExoClass,
+    defineVirtualExoClassKit,
+    defineDurableExoClass,
+    defineDurableExoClassKit,
+    prepareExoClass,
+    prepareExoClassKit,
+    prepareExo,
+    prepareSingleton,
   };
 };
 
@@ -296,11 +319,17 @@ export const makeVatDataModule = env => {
     ...stores,
     ...makeStoreUtils(vatData),
     ...makeExoUtils(vatData, exos().initEmpty),
-    pickFacet: (maker, name) => (...args) => maker(...args)[name],
+    pickFacet:
+      (maker, name) =>
+      (...args) =>
+        maker(...args)[name],
     partialAssign: (target, source) => {
       Object.assign(target, source);
     },
-    ignoreContext: fn => (_context, ...args) => fn(...args),
+    ignoreContext:
+      fn =>
+      (_context, ...args) =>
+        fn(...args),
     makeStoreUtils,
     makeExoUtils: data => makeExoUtils(data, exos().initEmpty),
   };

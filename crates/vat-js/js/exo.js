@@ -17,6 +17,33 @@ const fail = text => {
 
 const difference = (left, right) => left.filter(name => !right.includes(name));
 
+const never = () => false;
+
+/** A cheap test that says yes only if the pattern matches for sure; else the pattern itself is asked. */
+const makeQuickTest = ({ patterns }, pattern) => {
+  switch (patterns().kindOf(pattern)) {
+    case 'undefined':
+      return value => value === undefined;
+    case 'match:any':
+      return value => {
+        const type = typeof value;
+        return type === 'string' || type === 'number' || type === 'undefined' || type === 'boolean';
+      };
+    case 'match:string':
+      return pattern.payload.length > 0 ? never : value => typeof value === 'string' && value.length < 10_000;
+    case 'match:nat':
+      return pattern.payload.length > 0
+        ? never
+        : value => typeof value === 'bigint' && value >= 0n && value < 1_000_000_000_000_000n;
+    case 'match:kind': {
+      const kind = pattern.payload;
+      return kind === 'number' || kind === 'boolean' || kind === 'undefined' ? value => typeof value === kind : never;
+    }
+    default:
+      return never;
+  }
+};
+
 /** How arguments and results are checked, made from the payload of a method guard. */
 const makeArgCheck = ({ harden, patterns }, payload) => {
   const { isRawGuard, mustMatch, M } = patterns();
@@ -25,6 +52,8 @@ const makeArgCheck = ({ harden, patterns }, payload) => {
   const declared = [...argGuards, ...optionalArgGuards];
   const raw = declared.map(guard => isRawGuard(guard));
   const restIsRaw = restArgGuard !== undefined && isRawGuard(restArgGuard);
+  const quick = declared.map((guard, i) => (raw[i] ? never : makeQuickTest({ patterns }, guard)));
+  const restIsFree = restArgGuard === undefined || restIsRaw || restArgGuard === M.any();
 
   return (args, label) => {
     if (args.length < required) {
@@ -33,15 +62,17 @@ const makeArgCheck = ({ harden, patterns }, payload) => {
     }
     const checked = args.length < declared.length ? args.length : declared.length;
     for (let i = 0; i < checked; i += 1) {
-      if (raw[i] || (i >= required && args[i] === undefined)) continue;
+      if (raw[i] || quick[i](args[i]) || (i >= required && args[i] === undefined)) continue;
       mustMatch(harden(args[i]), declared[i], `${label}: arg ${i}${i >= required ? '?' : ''}`);
     }
     if (args.length > declared.length) {
       if (restArgGuard === undefined) {
-        fail(`${show(label)} accepts at most ${show(declared.length)} arguments, not ${show(args.length)}: ${show(args)}`);
+        fail(
+          `${show(label)} accepts at most ${show(declared.length)} arguments, not ${show(args.length)}: ${show(args)}`,
+        );
       }
       if (!restIsRaw) mustMatch(harden(args.slice(declared.length)), restArgGuard, `${label}: ...rest`);
-    } else if (restArgGuard !== undefined && !restIsRaw && restArgGuard !== M.any()) {
+    } else if (!restIsFree) {
       mustMatch(harden([]), restArgGuard, `${label}: ...rest`);
     }
   };
@@ -50,8 +81,9 @@ const makeArgCheck = ({ harden, patterns }, payload) => {
 const makeResultCheck = ({ harden, patterns }, { returnGuard }) => {
   const { isRawGuard, mustMatch } = patterns();
   if (isRawGuard(returnGuard)) return result => result;
+  const quick = makeQuickTest({ patterns }, returnGuard);
   return (result, label) => {
-    mustMatch(harden(result), returnGuard, `${label}: result`);
+    if (!quick(result)) mustMatch(harden(result), returnGuard, `${label}: result`);
     return result;
   };
 };
@@ -72,7 +104,8 @@ const makeSyncMethod = (powers, getContext, call, payload, label) => {
 const makeAsyncMethod = (powers, getContext, call, payload, label) => {
   const { isAwaitArgGuard, getAwaitArgGuardPayload } = powers.patterns();
   const { argGuards, optionalArgGuards = [], restArgGuard } = payload;
-  if (restArgGuard !== undefined && isAwaitArgGuard(restArgGuard)) fail(`Rest args may not be awaited: ${show(restArgGuard)}`);
+  if (restArgGuard !== undefined && isAwaitArgGuard(restArgGuard))
+    fail(`Rest args may not be awaited: ${show(restArgGuard)}`);
   const awaited = [];
   const settledGuard = (guard, i) => {
     if (!isAwaitArgGuard(guard)) return guard;
@@ -207,7 +240,11 @@ const makeDefend = powers => {
     }
     if (!Object.hasOwn(prototype, GET_INTERFACE_GUARD)) {
       const label = `In ${show(GET_INTERFACE_GUARD)} method of (${tag})`;
-      add(GET_INTERFACE_GUARD, makeRawMethod(getContext, () => guard, label), 0);
+      add(
+        GET_INTERFACE_GUARD,
+        makeRawMethod(getContext, () => guard, label),
+        0,
+      );
     }
     return powers.Far(tag, prototype);
   };
@@ -266,7 +303,9 @@ export const makeExos = powers => {
     const Context = makeContextStamp();
     const prototype = defendPrototype(tag, Context.get, methods, 'thisful', guard);
     if (receiveInstanceTester) {
-      receiveInstanceTester(harden(makeTester(tag, undefined, self => (Context.get(self) === undefined ? undefined : tag))));
+      receiveInstanceTester(
+        harden(makeTester(tag, undefined, self => (Context.get(self) === undefined ? undefined : tag))),
+      );
     }
     return harden((...args) => {
       const context = { state: Object.seal(init ? init(...args) : {}), self: undefined };
@@ -293,7 +332,13 @@ export const makeExos = powers => {
     if (guardKit) insistSameFacets(tag, facetNames, guardKit);
     const stamps = facetNames.map(makeContextStamp);
     const prototypes = facetNames.map((name, i) =>
-      defendPrototype(`${tag} ${String(name)}`, stamps[i].get, methodsKit[name], 'thisful', guardKit ? guardKit[name] : undefined),
+      defendPrototype(
+        `${tag} ${String(name)}`,
+        stamps[i].get,
+        methodsKit[name],
+        'thisful',
+        guardKit ? guardKit[name] : undefined,
+      ),
     );
     const indexOf = value => stamps.findIndex(Context => Context.get(value) !== undefined);
     if (receiveAmplifier) {
@@ -304,7 +349,8 @@ export const makeExos = powers => {
       };
       receiveAmplifier(harden(amplify));
     }
-    if (receiveInstanceTester) receiveInstanceTester(harden(makeTester(tag, facetNames, value => facetNames[indexOf(value)])));
+    if (receiveInstanceTester)
+      receiveInstanceTester(harden(makeTester(tag, facetNames, value => facetNames[indexOf(value)])));
     return harden((...args) => {
       const context = { state: Object.seal(init ? init(...args) : {}), facets: undefined };
       const facets = {};
@@ -319,9 +365,16 @@ export const makeExos = powers => {
     });
   };
 
-  const makeExo = (tag, guard, methods, options = undefined) => defineExoClass(tag, guard, initEmpty, methods, options)();
+  const makeExo = (tag, guard, methods, options = undefined) =>
+    defineExoClass(tag, guard, initEmpty, methods, options)();
 
   return harden({
-    GET_INTERFACE_GUARD, initEmpty, defineExoClass, defineExoClassKit, makeExo, defendPrototype, insistSameFacets,
+    GET_INTERFACE_GUARD,
+    initEmpty,
+    defineExoClass,
+    defineExoClassKit,
+    makeExo,
+    defendPrototype,
+    insistSameFacets,
   });
 };

@@ -24,7 +24,9 @@ export const showPattern = pattern => {
           return `makeTagged(${show(value[Symbol.toStringTag])},${print(value.payload)})`;
         }
         if (typeof value[Symbol.toStringTag] === 'string' || value instanceof Error) return show(value);
-        return `{${Object.keys(value).map(name => `${/^[a-zA-Z]\w*$/.test(name) ? name : show(name)}:${print(value[name])}`).join(',')}}`;
+        return `{${Object.keys(value)
+          .map(name => `${/^[a-zA-Z]\w*$/.test(name) ? name : show(name)}:${print(value[name])}`)
+          .join(',')}}`;
       default:
         return show(value);
     }
@@ -83,7 +85,10 @@ export const makeCore = (base, tools) => {
     pattern === undefined || (kindOf(pattern) === 'match:kind' && pattern.payload === 'undefined');
 
   const confirmAsKey = (value, key, reject) => {
-    const isSame = typeof key !== 'object' || key === null ? Object.is(value, key) || (value === 0 && key === 0) : confirmKey(value) && keyEQ(value, key);
+    const isSame =
+      typeof key !== 'object' || key === null
+        ? Object.is(value, key) || (value === 0 && key === 0)
+        : confirmKey(value) && keyEQ(value, key);
     if (isSame) return true;
     return reject && reject(`${show(value)} - Must be: ${show(key)}`);
   };
@@ -117,22 +122,34 @@ export const makeCore = (base, tools) => {
 
   const confirmArray = (specimen, kind, pattern, reject) => {
     if (kind !== 'copyArray') {
-      return reject && reject(`${show(specimen)} - Must be a copyArray to match a copyArray pattern: ${showPattern(pattern)}`);
+      return (
+        reject &&
+        reject(`${show(specimen)} - Must be a copyArray to match a copyArray pattern: ${showPattern(pattern)}`)
+      );
     }
     if (specimen.length !== pattern.length) {
-      return reject && reject(`Array ${show(specimen)} - Must be as long as copyArray pattern: ${showPattern(pattern)}`);
+      return (
+        reject && reject(`Array ${show(specimen)} - Must be as long as copyArray pattern: ${showPattern(pattern)}`)
+      );
     }
     return pattern.every((part, i) => nested(specimen[i], part, i, reject));
   };
 
   const confirmRecord = (specimen, kind, pattern, reject) => {
     if (kind !== 'copyRecord') {
-      return reject && reject(`${show(specimen)} - Must be a copyRecord to match a copyRecord pattern: ${showPattern(pattern)}`);
+      return (
+        reject &&
+        reject(`${show(specimen)} - Must be a copyRecord to match a copyRecord pattern: ${showPattern(pattern)}`)
+      );
     }
     const names = Reflect.ownKeys(pattern).sort().reverse();
     const missing = names.filter(name => !Object.hasOwn(specimen, name));
-    if (missing.length > 0) return reject && reject(`${show(specimen)} - Must have missing properties ${showNames(missing)}`);
-    const unexpected = Reflect.ownKeys(specimen).filter(name => !Object.hasOwn(pattern, name)).sort().reverse();
+    if (missing.length > 0)
+      return reject && reject(`${show(specimen)} - Must have missing properties ${showNames(missing)}`);
+    const unexpected = Reflect.ownKeys(specimen)
+      .filter(name => !Object.hasOwn(pattern, name))
+      .sort()
+      .reverse();
     if (unexpected.length > 0) {
       return reject && reject(`${show(specimen)} - Must not have unexpected properties: ${showNames(unexpected)}`);
     }
@@ -141,7 +158,9 @@ export const makeCore = (base, tools) => {
 
   const confirmMap = (specimen, kind, pattern, reject) => {
     if (kind !== 'copyMap') {
-      return reject && reject(`${show(specimen)} - Must be a copyMap to match a copyMap pattern: ${showPattern(pattern)}`);
+      return (
+        reject && reject(`${show(specimen)} - Must be a copyMap to match a copyMap pattern: ${showPattern(pattern)}`)
+      );
     }
     const { makeCopySet, getCopyMapEntries } = tools;
     if (!confirm(makeCopySet(specimen.payload.keys), makeCopySet(pattern.payload.keys), reject)) return false;
@@ -188,5 +207,17 @@ export const makeCore = (base, tools) => {
     nested(specimen, pattern, label, fail);
   };
 
-  return { helpers, payloadShapes, kindOf, confirmKindOf, confirmKind, isUndefinedPattern, confirmPattern, confirm, nested, matches, mustMatch };
+  return {
+    helpers,
+    payloadShapes,
+    kindOf,
+    confirmKindOf,
+    confirmKind,
+    isUndefinedPattern,
+    confirmPattern,
+    confirm,
+    nested,
+    matches,
+    mustMatch,
+  };
 };

@@ -8,8 +8,20 @@ const fail = text => {
 };
 
 const STYLE_RANK = {
-  error: 0, copyRecord: 1, tagged: 2, promise: 3, copyArray: 4, byteArray: 5, boolean: 6, number: 7, bigint: 8,
-  remotable: 9, string: 10, null: 11, symbol: 12, undefined: 13,
+  error: 0,
+  copyRecord: 1,
+  tagged: 2,
+  promise: 3,
+  copyArray: 4,
+  byteArray: 5,
+  boolean: 6,
+  number: 7,
+  bigint: 8,
+  remotable: 9,
+  string: 10,
+  null: 11,
+  symbol: 12,
+  undefined: 13,
 };
 
 const compareSimple = (left, right) => (left < right ? -1 : left > right ? 1 : 0);
@@ -53,7 +65,10 @@ const makeRank = (styleOf, compareObjects) => {
     const rightNames = recordNames(right);
     const order = compareLists(leftNames, rightNames);
     if (order !== 0) return order;
-    return compareLists(leftNames.map(name => left[name]), rightNames.map(name => right[name]));
+    return compareLists(
+      leftNames.map(name => left[name]),
+      rightNames.map(name => right[name]),
+    );
   };
   const compare = (left, right) => {
     if (left === right || (left !== left && right !== right)) return 0;
@@ -121,7 +136,8 @@ const makeCollectionTools = (base, styleOf, confirmKey) => {
     const order = makeFullOrder();
     const sorted = sortBy(keys, order);
     for (let i = 1; i < sorted.length; i += 1) {
-      if (order(sorted[i - 1], sorted[i]) === 0) return reject && reject(`value has duplicate keys: ${show(sorted[i])}`);
+      if (order(sorted[i - 1], sorted[i]) === 0)
+        return reject && reject(`value has duplicate keys: ${show(sorted[i])}`);
     }
     return true;
   };
@@ -131,9 +147,7 @@ const makeCollectionTools = (base, styleOf, confirmKey) => {
       return reject && reject(`The keys of a copySet or copyMap must be a copyArray: ${show(keys)}`);
     }
     if (!isSortedBy(keys, antiRank)) {
-      return (
-        reject && reject(`The keys of a copySet or copyMap must be sorted in reverse rank order: ${show(keys)}`)
-      );
+      return reject && reject(`The keys of a copySet or copyMap must be sorted in reverse rank order: ${show(keys)}`);
     }
     return confirmDistinct(keys, reject);
   };
@@ -154,7 +168,10 @@ const makeCollectionTools = (base, styleOf, confirmKey) => {
       }
       if (entry[1] < 1n) return reject && reject(`Each entry of a copyBag must have a positive count: ${show(entry)}`);
     }
-    return confirmDistinct(entries.map(([key]) => key), reject);
+    return confirmDistinct(
+      entries.map(([key]) => key),
+      reject,
+    );
   };
 
   const memo = new base.WeakSet();
@@ -172,8 +189,18 @@ const makeCollectionTools = (base, styleOf, confirmKey) => {
   const confirmCopySet = (set, reject) =>
     confirmTagged(set, 'copySet', 'copySet', keys => confirmElements(keys, reject) && everyKey(keys, reject), reject);
   const confirmCopyBag = (bag, reject) =>
-    confirmTagged(bag, 'copyBag', 'copyBag',
-      entries => confirmBagEntries(entries, reject) && everyKey(entries.map(([key]) => key), reject), reject);
+    confirmTagged(
+      bag,
+      'copyBag',
+      'copyBag',
+      entries =>
+        confirmBagEntries(entries, reject) &&
+        everyKey(
+          entries.map(([key]) => key),
+          reject,
+        ),
+      reject,
+    );
   const confirmMapPayload = (map, payload, reject) => {
     if (styleOf(payload) !== 'copyRecord') {
       return reject && reject(`A copyMap's payload must be a record: ${show(map)}`);
@@ -237,8 +264,19 @@ const makeCollectionTools = (base, styleOf, confirmKey) => {
   };
 
   return {
-    confirmCopySet, confirmCopyBag, confirmCopyMap, makeCopySet, makeCopyBag, makeCopyBagFromElements, makeCopyMap,
-    getCopySetKeys, getCopyBagEntries, getCopyMapEntries, makeFullOrder, tied, antiRank,
+    confirmCopySet,
+    confirmCopyBag,
+    confirmCopyMap,
+    makeCopySet,
+    makeCopyBag,
+    makeCopyBagFromElements,
+    makeCopyMap,
+    getCopySetKeys,
+    getCopyBagEntries,
+    getCopyMapEntries,
+    makeFullOrder,
+    tied,
+    antiRank,
     coerceToElements: source => {
       const keys = harden(sortBy(Array.from(source, harden), antiRank));
       confirmElements(keys, fail);
@@ -282,7 +320,11 @@ const makeComparisons = (styleOf, tools, assertKey) => {
     return leftBigger ? 1 : rightBigger ? -1 : 0;
   };
   const setCompare = (left, right) =>
-    compareCounts(tools.getCopySetKeys(left).map(key => [key, 1]), tools.getCopySetKeys(right).map(key => [key, 1]), 0);
+    compareCounts(
+      tools.getCopySetKeys(left).map(key => [key, 1]),
+      tools.getCopySetKeys(right).map(key => [key, 1]),
+      0,
+    );
   const bagCompare = (left, right) => compareCounts(tools.getCopyBagEntries(left), tools.getCopyBagEntries(right), 0n);
 
   const compareRecords = (left, right) => {
@@ -366,7 +408,8 @@ const makeSetOperations = (tools, { setCompare, bagCompare }) => {
     return out;
   };
   const ones = keys => keys.map(key => [key, 1n]);
-  const onKeys = choose => (left, right) => tools.coerceToElements(merge(ones(left), ones(right), choose).map(([key]) => key));
+  const onKeys = choose => (left, right) =>
+    tools.coerceToElements(merge(ones(left), ones(right), choose).map(([key]) => key));
   const disjointUnion = (l, r, key) =>
     l > 0n && r > 0n ? fail(`Sets must not have common elements: ${show(key)}`) : l + r;
   const disjointSubtract = (l, r, key) => (r > l ? fail(`right element ${show(key)} was not in left`) : l - r);
@@ -387,7 +430,12 @@ const makeSetOperations = (tools, { setCompare, bagCompare }) => {
   const onBags = choose => (left, right) =>
     tools.makeCopyBag(merge(tools.getCopyBagEntries(left), tools.getCopyBagEntries(right), choose));
   return {
-    elementsIsSuperset, elementsIsDisjoint, elementsCompare, elementsUnion, elementsDisjointUnion, elementsIntersection,
+    elementsIsSuperset,
+    elementsIsDisjoint,
+    elementsCompare,
+    elementsUnion,
+    elementsDisjointUnion,
+    elementsIntersection,
     elementsDisjointSubtract,
     setIsSuperset: onSets(elementsIsSuperset),
     setIsDisjoint: onSets(elementsIsDisjoint),
@@ -468,8 +516,18 @@ export const makeKeyTools = base => {
   const { compareKeys } = comparisons;
   const keyEQ = (left, right) => compareKeys(left, right) === 0;
   const {
-    confirmCopySet, confirmCopyBag, confirmCopyMap, makeCopySet, makeCopyBag, makeCopyBagFromElements, makeCopyMap,
-    getCopySetKeys, getCopyBagEntries, getCopyMapEntries, coerceToElements, coerceToBagEntries,
+    confirmCopySet,
+    confirmCopyBag,
+    confirmCopyMap,
+    makeCopySet,
+    makeCopyBag,
+    makeCopyBagFromElements,
+    makeCopyMap,
+    getCopySetKeys,
+    getCopyBagEntries,
+    getCopyMapEntries,
+    coerceToElements,
+    coerceToBagEntries,
   } = tools;
 
   const exported = {
@@ -482,8 +540,15 @@ export const makeKeyTools = base => {
     assertCopyBag: value => void confirmCopyBag(value, fail),
     isCopyMap: value => !!confirmCopyMap(value, undefined),
     assertCopyMap: value => void confirmCopyMap(value, fail),
-    makeCopySet, makeCopyBag, makeCopyBagFromElements, makeCopyMap,
-    getCopySetKeys, getCopyBagEntries, getCopyMapEntries, coerceToElements, coerceToBagEntries,
+    makeCopySet,
+    makeCopyBag,
+    makeCopyBagFromElements,
+    makeCopyMap,
+    getCopySetKeys,
+    getCopyBagEntries,
+    getCopyMapEntries,
+    coerceToElements,
+    coerceToBagEntries,
     ...comparisons,
     keyEQ,
     keyLT: (left, right) => compareKeys(left, right) < 0,

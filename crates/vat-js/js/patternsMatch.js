@@ -37,7 +37,8 @@ const addLogicHelpers = core => {
   };
   helpers['match:or'] = {
     ok: (specimen, parts, reject) => {
-      if (parts.length === 0) return reject && reject(`${show(specimen)} - no pattern disjuncts to match: ${showPattern(parts)}`);
+      if (parts.length === 0)
+        return reject && reject(`${show(specimen)} - no pattern disjuncts to match: ${showPattern(parts)}`);
       const optional = parts.length === 2 ? parts.findIndex(isUndefinedPattern) : -1;
       if (optional >= 0) return specimen === undefined || confirm(specimen, parts[1 - optional], reject);
       if (parts.some(part => matches(specimen, part))) return true;
@@ -47,7 +48,8 @@ const addLogicHelpers = core => {
   };
   helpers['match:not'] = {
     ok: (specimen, part, reject) =>
-      !matches(specimen, part) || (reject && reject(`${show(specimen)} - Must fail negated pattern: ${showPattern(part)}`)),
+      !matches(specimen, part) ||
+      (reject && reject(`${show(specimen)} - Must fail negated pattern: ${showPattern(part)}`)),
     well: confirmPattern,
   };
   helpers['match:scalar'] = { ok: (specimen, _, reject) => core.confirmScalarKey(specimen, reject), well: wellAny };
@@ -56,7 +58,8 @@ const addLogicHelpers = core => {
   helpers['match:kind'] = {
     ok: confirmKind,
     well: (kind, reject) =>
-      typeof kind === 'string' || (reject && reject(`match:kind: payload: ${show(kind)} - A kind name must be a string`)),
+      typeof kind === 'string' ||
+      (reject && reject(`match:kind: payload: ${show(kind)} - A kind name must be a string`)),
   };
 };
 
@@ -86,7 +89,8 @@ const addScalarHelpers = core => {
   const wellLimited = makeWellLimited(core);
 
   helpers['match:bigint'] = {
-    ok: (specimen, [limits], reject) => confirmKind(specimen, 'bigint', reject) && confirmDigits(specimen, limits, reject),
+    ok: (specimen, [limits], reject) =>
+      confirmKind(specimen, 'bigint', reject) && confirmDigits(specimen, limits, reject),
     well: wellLimited(0, 'match:bigint payload'),
   };
   helpers['match:nat'] = {
@@ -117,7 +121,9 @@ const addScalarHelpers = core => {
     ok: (specimen, [limits], reject) => {
       if (!confirmKind(specimen, 'byteArray', reject)) return false;
       const most = limitOf(limits, 'byteLengthLimit');
-      return specimen.byteLength <= most || (reject && reject(`byteArray ${show(specimen)} must not be bigger than ${most}`));
+      return (
+        specimen.byteLength <= most || (reject && reject(`byteArray ${show(specimen)} must not be bigger than ${most}`))
+      );
     },
     well: wellLimited(0, 'match:byteArray payload'),
   };
@@ -132,7 +138,9 @@ const addScalarHelpers = core => {
         return reject(`${show(specimen)} - Must be a ${kind} ${label}, not ${actual}`);
       },
       well: (payload, reject) =>
-        (core.styleOf(payload) === 'copyRecord' && typeof payload.label === 'string' && Object.keys(payload).length === 1) ||
+        (core.styleOf(payload) === 'copyRecord' &&
+          typeof payload.label === 'string' &&
+          Object.keys(payload).length === 1) ||
         (reject && reject(`${tag} payload: ${show(payload)} - Must have a label`)),
     };
   };
@@ -175,7 +183,8 @@ const addContainerHelpers = (core, base, tools) => {
   const wellLimited = makeWellLimited(core);
 
   const everyElement = (elements, pattern, label, reject) =>
-    kindOf(pattern) === 'match:any' || elements.every((element, i) => nested(element, pattern, `${label}[${i}]`, reject));
+    kindOf(pattern) === 'match:any' ||
+    elements.every((element, i) => nested(element, pattern, `${label}[${i}]`, reject));
 
   const atMost = (count, most, reject, text) => count <= most || (reject && reject(text(most)));
 
@@ -201,7 +210,10 @@ const addContainerHelpers = (core, base, tools) => {
     ok: (specimen, [pattern, limits], reject) => {
       if (!confirmKind(specimen, 'copyArray', reject)) return false;
       const tooLong = most => `Array length ${specimen.length} must be <= limit ${most}`;
-      return atMost(specimen.length, limitOf(limits, 'arrayLengthLimit'), reject, tooLong) && everyElement(specimen, pattern, '', reject);
+      return (
+        atMost(specimen.length, limitOf(limits, 'arrayLengthLimit'), reject, tooLong) &&
+        everyElement(specimen, pattern, '', reject)
+      );
     },
     well: wellLimited(1, 'match:arrayOf payload'),
   };
@@ -259,7 +271,8 @@ const addContainerHelpers = (core, base, tools) => {
   };
   const containerHasSplit = (specimen, pattern, bound, reject, needIn = false, needOut = false) => {
     const kind = core.confirmKindOf(specimen, reject);
-    if (kind !== 'copyArray' && kind !== 'copySet' && kind !== 'copyBag') return reject && reject(`unexpected ${show(kind)}`);
+    if (kind !== 'copyArray' && kind !== 'copySet' && kind !== 'copyBag')
+      return reject && reject(`unexpected ${show(kind)}`);
     const taken = [];
     const left = [];
     let count = 0n;
@@ -307,7 +320,8 @@ const addSplitHelpers = (core, base) => {
     );
   };
 
-  const optionally = (specimen, pattern, label, reject) => specimen === undefined || nested(specimen, pattern, label, reject);
+  const optionally = (specimen, pattern, label, reject) =>
+    specimen === undefined || nested(specimen, pattern, label, reject);
 
   helpers['match:splitArray'] = {
     ok: (specimen, [required, optional, rest], reject) => {
@@ -329,7 +343,8 @@ const addSplitHelpers = (core, base) => {
     well: wellSplit('copyArray', 'array'),
   };
 
-  const pickEntries = (specimen, test) => harden(Object.fromEntries(Object.entries(specimen).filter(([name]) => test(name))));
+  const pickEntries = (specimen, test) =>
+    harden(Object.fromEntries(Object.entries(specimen).filter(([name]) => test(name))));
 
   helpers['match:splitRecord'] = {
     ok: (specimen, [required, optional = {}, rest], reject) => {
@@ -363,7 +378,8 @@ const makeM = (core, base) => {
     return constants.get(name);
   };
   const kind = name => constant('match:kind', name);
-  const limited = (tag, payload) => make(tag, payload[payload.length - 1] === undefined ? payload.slice(0, -1) : payload);
+  const limited = (tag, payload) =>
+    make(tag, payload[payload.length - 1] === undefined ? payload.slice(0, -1) : payload);
   const limitedScalar = tag => limits => (limits ? limited(tag, [limits]) : constant(tag, []));
   const any = () => constant('match:any', undefined);
   const split = (empty, required, optional, rest) => {
@@ -411,7 +427,8 @@ const makeM = (core, base) => {
     arrayOf: (part = any(), limits = undefined) => limited('match:arrayOf', [part, limits]),
     setOf: (keys = any(), limits = undefined) => limited('match:setOf', [keys, limits]),
     bagOf: (keys = any(), counts = any(), limits = undefined) => limited('match:bagOf', [keys, counts, limits]),
-    containerHas: (part = any(), bound = 1n, limits = undefined) => limited('match:containerHas', [part, bound, limits]),
+    containerHas: (part = any(), bound = 1n, limits = undefined) =>
+      limited('match:containerHas', [part, bound, limits]),
     mapOf: (keys = any(), values = any(), limits = undefined) => limited('match:mapOf', [keys, values, limits]),
     splitArray: (required, optional, rest) => make('match:splitArray', split([], required, optional, rest)),
     splitRecord: (required, optional, rest) => make('match:splitRecord', split({}, required, optional, rest)),

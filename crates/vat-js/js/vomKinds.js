@@ -28,7 +28,8 @@ const facetiousness = behavior => {
 /** What a durable kind remembers of its definition: → facet names or undefined. Changes `descriptor`. */
 const agreeOnFacets = (descriptor, proposed) => {
   const { tag } = descriptor;
-  if (descriptor.unfaceted && proposed) throw Error(`defineDurableKindMulti called for unfaceted KindHandle ${show(tag)}`);
+  if (descriptor.unfaceted && proposed)
+    throw Error(`defineDurableKindMulti called for unfaceted KindHandle ${show(tag)}`);
   if (descriptor.facets && !proposed) throw Error(`defineDurableKind called for faceted KindHandle ${show(tag)}`);
   if (!proposed) {
     descriptor.unfaceted = true;
@@ -207,7 +208,7 @@ export const makeKinds = parts => {
     if (kind === undefined) throw Error(`the kind of ${vref} is not defined`);
     if (!records.has(base)) throw Error(`no object ${vref}`);
     const colon = vref.indexOf(':');
-    if ((colon < 0) !== (kind.facets === undefined)) throw Error(`no object ${vref}`);
+    if (colon < 0 !== (kind.facets === undefined)) throw Error(`no object ${vref}`);
     if (colon < 0) return represent(kind, base);
     const index = Number(vref.slice(colon + 1));
     if (kind.facets[index] === undefined) throw Error(`no facet ${vref}`);
@@ -292,7 +293,8 @@ export const makeKinds = parts => {
     const actual = facetiousness(behavior);
     if (actual === 'not') throw Error(`invalid behavior specifier for ${show(tag)}`);
     if (actual === expected) return;
-    if (expected === 'one') throw Error(`behavior of ${show(tag)} has facets: use defineKindMulti or defineDurableKindMulti`);
+    if (expected === 'one')
+      throw Error(`behavior of ${show(tag)} has facets: use defineKindMulti or defineDurableKindMulti`);
     throw Error(`behavior of ${show(tag)} has no facets: use defineKind or defineDurableKind`);
   };
 
@@ -315,15 +317,18 @@ export const makeKinds = parts => {
     return kind.last;
   };
 
-  const makeMaker = (kind, init, finish) => (...args) => {
-    const base = `o+${kind.durable ? 'd' : 'v'}${kind.id}/${nextInstance(kind)}`;
-    const initial = init ? init(...args) : {};
-    if (typeof initial !== 'object' || initial === null) throw Error(`initial data must be object, not ${show(initial)}`);
-    records.create(kind, base, initial);
-    const made = represent(kind, base);
-    if (finish) finish(contextOf(kind, 0, kind.facets === undefined ? made : made[kind.facets[0]]));
-    return made;
-  };
+  const makeMaker =
+    (kind, init, finish) =>
+    (...args) => {
+      const base = `o+${kind.durable ? 'd' : 'v'}${kind.id}/${nextInstance(kind)}`;
+      const initial = init ? init(...args) : {};
+      if (typeof initial !== 'object' || initial === null)
+        throw Error(`initial data must be object, not ${show(initial)}`);
+      records.create(kind, base, initial);
+      const made = represent(kind, base);
+      if (finish) finish(contextOf(kind, 0, kind.facets === undefined ? made : made[kind.facets[0]]));
+      return made;
+    };
 
   const define = (kind, init, behavior, options) => {
     const { stateShape, finish } = options;
@@ -340,7 +345,8 @@ export const makeKinds = parts => {
   const checkShape = stateShape => {
     if (stateShape === undefined) return;
     harden(stateShape);
-    if (env.passStyleOf(stateShape) !== 'copyRecord') throw Error(`A stateShape must be a copyRecord: ${show(stateShape)}`);
+    if (env.passStyleOf(stateShape) !== 'copyRecord')
+      throw Error(`A stateShape must be a copyRecord: ${show(stateShape)}`);
     env.patterns().assertPattern(stateShape);
   };
 

@@ -16,6 +16,7 @@ export const makeRecords = ({ env, ledger, pack, unpack }) => {
   const records = new Map(); // base -> { packed, values, dirty, turn }, oldest first
   let turn = 0;
   let dirtyCount = 0;
+  let isUsed = false; // since the last flush
 
   const keyOf = base => `${spaceOf(base)}o.${base.slice(2)}`;
 
@@ -34,6 +35,7 @@ export const makeRecords = ({ env, ledger, pack, unpack }) => {
   };
 
   const find = base => {
+    isUsed = true;
     let record = records.get(base);
     if (record === undefined) {
       const text = stateGet(keyOf(base));
@@ -70,6 +72,7 @@ export const makeRecords = ({ env, ledger, pack, unpack }) => {
     has: base => records.has(base) || stateGet(keyOf(base)) !== undefined,
 
     create(kind, base, initial) {
+      isUsed = true;
       const packed = Object.create(null);
       const values = new Map();
       for (const prop of Object.getOwnPropertyNames(initial)) {
@@ -117,12 +120,14 @@ export const makeRecords = ({ env, ledger, pack, unpack }) => {
     },
 
     flush() {
+      if (!isUsed) return;
+      isUsed = false;
       turn += 1;
       if (dirtyCount > 0) {
         for (const [base, record] of records) if (record.dirty) write(base, record);
       }
       // Values read from state may hold representatives, so they are let go: which ones are alive is for users to say.
-      for (const record of records.values()) if (record.values.size > 0) record.values = new Map();
+      for (const record of records.values()) if (record.values.size > 0) record.values.clear();
       shrink(CACHED_RECORDS);
     },
   };

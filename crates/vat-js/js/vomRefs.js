@@ -20,6 +20,7 @@ export const isDurableSlot = slot => isImport(slot) || slot.startsWith('o+d');
 /** Refuses a packed value that cannot be stored durably; `complain(index, text)` makes the message. */
 export const insistDurable = (packed, complain) => {
   for (let i = 1; i < packed.length; i += 1) {
-    if (!isDurableSlot(packed[i])) throw Error(complain(i - 1, show({ body: `#${packed[0]}`, slots: packed.slice(1) })));
+    if (!isDurableSlot(packed[i]))
+      throw Error(complain(i - 1, show({ body: `#${packed[0]}`, slots: packed.slice(1) })));
   }
 };
