@@ -5,7 +5,7 @@ use crate::control::{Answer, Request, Ticket};
 use crate::crank::Plan;
 use crate::ctx::Ctx;
 use crate::event::{Effect, Event};
-use sturdy_store::{DoomedVats, Objects, Read, Subclusters, TicketFor, Tickets, VatCursors, VatState};
+use sturdy_store::{DoomedVats, Objects, Owner, Read, Subclusters, TicketFor, Tickets, VatCursors, VatState};
 use sturdy_types::{Code, KRef, KernelError, SubclusterId, VatId};
 
 /// Works out the turn of one event. `plan` is the plan of the crank that a `Delivered` event answers; the caller has
@@ -76,11 +76,7 @@ impl Ctx<'_, '_> {
                 self.pin(id)?;
                 Answer::Done
             }
-            Request::Unpin(kref) => {
-                let id = self.known_object(kref)?;
-                self.unpin(id)?;
-                Answer::Done
-            }
+            Request::Unpin(kref) => self.unpin_for_host(kref)?,
             Request::RegisterService { name, system_only } => self.register_service(&name, system_only)?,
             Request::UnregisterService(name) => self.unregister_service(&name)?,
             Request::Reap(vats) => self.reap(vats)?,
@@ -113,6 +109,21 @@ impl Ctx<'_, '_> {
         let mut object = self.need::<Objects>(&id)?;
         object.revoked = true;
         self.put::<Objects>(&id, &object);
+        Ok(Answer::Done)
+    }
+
+    /// The pin that a root has while its vat lives, and a service while it is registered, is not the host's.
+    fn unpin_for_host(&mut self, kref: KRef) -> Result<Answer, Blame> {
+        let id = self.known_object(kref)?;
+        let object = self.need::<Objects>(&id)?;
+        let own = match object.owner {
+            Owner::Vat(vat) => u32::from(self.root_of(vat)? == Some(id)),
+            Owner::Kernel => 1,
+            Owner::Remote(_) | Owner::Orphan => 0,
+        };
+        if object.pins > own {
+            self.unpin(id)?;
+        }
         Ok(Answer::Done)
     }
 

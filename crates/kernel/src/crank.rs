@@ -22,11 +22,20 @@ pub struct Crossing {
     pub vref: VRef,
 }
 
+/// Which code a planned start runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartOf {
+    /// The vat's code as stored.
+    Stored,
+    /// The code of the reload that was waiting when the start was planned.
+    Reload,
+}
+
 /// The item of a planned crank.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PlannedItem {
     /// The start of a new heap.
-    Start,
+    Start(StartOf),
     /// A message, at this place of the inbox.
     Send {
         /// Place in the inbox.
@@ -80,7 +89,7 @@ impl Plan {
     /// The item's durable name.
     pub const fn item_id(&self) -> ItemId {
         match self.item {
-            PlannedItem::Start => ItemId::Start,
+            PlannedItem::Start(_) => ItemId::Start,
             PlannedItem::Send { index, .. } | PlannedItem::Notify { index, .. } => ItemId::Inbox(index),
             PlannedItem::Gc { .. } => ItemId::Gc,
             PlannedItem::Reap => ItemId::Reap,
@@ -128,7 +137,7 @@ pub fn begin(ctx: &mut Ctx<'_, '_>, vat: VatId) -> Result<Begun, Fault> {
 }
 
 fn planned(vat: VatId, cursor: &VatCursor, item: PlannedItem, crossings: Vec<Crossing>, delivery: Delivery) -> Begun {
-    let run = if item == PlannedItem::Start { RunId(cursor.run.0 + 1) } else { cursor.run };
+    let run = if matches!(item, PlannedItem::Start(_)) { RunId(cursor.run.0 + 1) } else { cursor.run };
     let (next_object, next_promise) = (cursor.next_object, cursor.next_promise);
     Begun::Planned(Box::new(Plan { vat, run, item, crossings, next_object, next_promise }), Box::new(delivery))
 }
@@ -136,10 +145,13 @@ fn planned(vat: VatId, cursor: &VatCursor, item: PlannedItem, crossings: Vec<Cro
 impl Ctx<'_, '_> {
     fn begin_start(&mut self, vat: VatId, cursor: &VatCursor) -> Result<Begun, Fault> {
         let record = self.need::<Vats>(&vat)?;
-        let config = self.get::<Reloads>(&vat)?.unwrap_or(record.config);
+        let (of, config) = match self.get::<Reloads>(&vat)? {
+            Some(config) => (StartOf::Reload, config),
+            None => (StartOf::Stored, record.config),
+        };
         let parameters = CapData::plain(config.parameters.clone());
         let spec = StartSpec { config, parameters, restarted: record.started_once };
-        Ok(planned(vat, cursor, PlannedItem::Start, Vec::new(), Delivery::Start(Box::new(spec))))
+        Ok(planned(vat, cursor, PlannedItem::Start(of), Vec::new(), Delivery::Start(Box::new(spec))))
     }
 
     fn begin_send(

@@ -22,7 +22,7 @@ impl Ctx<'_, '_> {
         self.settle_item(plan)?;
         self.apply_state(vat, outcome.state)?;
         let exit = self.apply_syscalls(vat, outcome.syscalls)?;
-        if plan.item == PlannedItem::Start {
+        if matches!(plan.item, PlannedItem::Start(_)) {
             self.vat_started(vat)?;
         }
         if let Some(exit) = exit {
@@ -36,8 +36,8 @@ impl Ctx<'_, '_> {
     /// The item leaves its queue, and what its delivery implies is written.
     fn settle_item(&mut self, plan: &Plan) -> Result<(), Fault> {
         let vat = plan.vat;
-        if plan.item == PlannedItem::Start {
-            return self.begin_run(vat, plan.run);
+        if let PlannedItem::Start(of) = plan.item {
+            return self.begin_run(vat, plan.run, of);
         }
         self.link_crossings(vat, &plan.crossings)?;
         let mut cursor = self.cursor(vat)?;
@@ -76,10 +76,12 @@ impl Ctx<'_, '_> {
             PlannedItem::Gc { action, rows, objects } => {
                 for id in rows {
                     self.delete::<GcActions>(&(vat, *action, *id));
+                    // Another turn may have made it garbage again while its row still stood.
+                    self.maybe_free.insert((*id).into());
                 }
                 objects.iter().try_for_each(|&id| self.garbage_delivered(vat, *action, id))
             }
-            PlannedItem::Start | PlannedItem::Reap => Ok(()),
+            PlannedItem::Start(_) | PlannedItem::Reap => Ok(()),
         }
     }
 
@@ -94,7 +96,6 @@ impl Ctx<'_, '_> {
             }
             GcAction::RetireExport => {
                 self.unlink(vat, id.into())?;
-                self.maybe_free.remove(&id.into());
                 self.delete::<Objects>(&id);
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! A vat gets a new heap: what the old one alone was deciding, exporting or holding ends (house, "Restart of a vat").
 
 use crate::blame::Fault;
+use crate::crank::StartOf;
 use crate::ctx::Ctx;
 use crate::event::Effect;
 use sturdy_store::{
@@ -10,15 +11,21 @@ use sturdy_types::{Code, Hold, KRef, RunId, VRef, VatId};
 
 impl Ctx<'_, '_> {
     /// The start of run `run` has succeeded: the heap before it, if there was one, is lost; the code that ran is the
-    /// vat's code now; a first heap gets its root object.
-    pub(crate) fn begin_run(&mut self, vat: VatId, run: RunId) -> Result<(), Fault> {
+    /// vat's code now; a first heap gets its root object, which lives as long as the vat.
+    pub(crate) fn begin_run(&mut self, vat: VatId, run: RunId, of: StartOf) -> Result<(), Fault> {
         let mut record = self.need::<Vats>(&vat)?;
         if record.started_once {
             self.lose_heap(vat)?;
         } else {
-            self.export_object(vat, VRef::ROOT)?;
+            let root = self.export_object(vat, VRef::ROOT)?;
+            self.pin(root)?;
         }
-        if let Some(config) = self.get::<Reloads>(&vat)? {
+        let reload = self.get::<Reloads>(&vat)?;
+        // A reload that was asked for while another start was under way still has its own start before it.
+        let start_due = of == StartOf::Stored && reload.is_some();
+        if of == StartOf::Reload
+            && let Some(config) = reload
+        {
             self.delete::<Reloads>(&vat);
             let old = std::mem::replace(&mut record.config, config);
             self.release_sources(&old.code)?;
@@ -28,7 +35,7 @@ impl Ctx<'_, '_> {
         self.put::<Vats>(&vat, &record);
         let mut cursor = self.cursor(vat)?;
         let old_run = std::mem::replace(&mut cursor.run, run);
-        cursor.start_due = false;
+        cursor.start_due = start_due;
         cursor.failed = false;
         cursor.heapless = false;
         cursor.survived(ItemId::Start);

@@ -64,10 +64,15 @@ impl Ctx<'_, '_> {
         let SubclusterStatus::Launching { starting, bootstrap: None } = &mut record.status else { return Ok(()) };
         *starting = starting.saturating_sub(1);
         if *starting == 0 {
+            for (name, vat) in &record.vats {
+                if self.root_of(*vat)?.is_none() {
+                    self.later.push(Later::LaunchFailed(id, format!("{vat} ({name}) gave up its root object")));
+                    return Ok(());
+                }
+            }
             let promise = self.new_promise(Decider::Nobody)?;
             self.hold_promise(promise)?; // for as long as the launch waits for it
             let (root, methargs) = self.bootstrap_call(&record)?;
-            self.pin(root)?;
             record.root = Some(root);
             record.status = SubclusterStatus::Launching { starting: 0, bootstrap: Some(promise) };
             self.put::<Subclusters>(&id, &record);
@@ -169,10 +174,8 @@ impl Ctx<'_, '_> {
         let id = record.subcluster;
         let mut subcluster = self.need::<Subclusters>(&id)?;
         subcluster.vats.retain(|(_, member)| *member != vat);
-        if subcluster.config.bootstrap == record.name
-            && let Some(root) = subcluster.root.take()
-        {
-            self.unpin(root)?;
+        if subcluster.config.bootstrap == record.name {
+            subcluster.root = None;
         }
         let (empty, launching) =
             (subcluster.vats.is_empty(), matches!(subcluster.status, SubclusterStatus::Launching { .. }));

@@ -164,11 +164,15 @@ impl Ctx<'_, '_> {
     /// The owner has forgotten the object: whoever still reaches it gets `OBJECT_DELETED`, whoever recognizes it is
     /// told once nobody reaches it (kernel-semantics §5.4, item 7 WANT).
     pub(crate) fn orphan(&mut self, vat: VatId, id: ObjectId) -> Result<(), crate::blame::Fault> {
+        let root = self.root_of(vat)?;
         self.unlink(vat, id.into())?;
         let mut object = self.need::<Objects>(&id)?;
         object.owner = Owner::Orphan;
         self.put::<Objects>(&id, &object);
         self.maybe_free.insert(id.into());
+        if root == Some(id) {
+            self.unpin(id)?; // see `begin_run`
+        }
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::blame::{Blame, Fault, Refused, VatFault};
 use crate::control::Answer;
-use crate::crank::{Plan, PlannedItem};
+use crate::crank::{Plan, PlannedItem, StartOf};
 use crate::ctx::{Ctx, Later};
 use crate::event::{Effect, Notice};
 use sturdy_store::{
@@ -12,6 +12,9 @@ use sturdy_store::{
 use sturdy_types::{
     CapData, Code, CodeSpec, KRef, KernelError, ModuleSource, ObjectId, RunId, SubclusterId, VRef, VatConfig, VatId,
 };
+
+/// The first heap of a vat.
+const FIRST_RUN: RunId = RunId(1);
 
 impl Ctx<'_, '_> {
     /// A new vat whose start is due.
@@ -81,9 +84,13 @@ impl Ctx<'_, '_> {
         })
     }
 
-    /// The start of a heap has committed: whoever waits for it is told.
+    /// The start of a heap has committed: whoever waits for it is told. A launch counts first heaps only: a vat that is
+    /// restarted while others of its launch have yet to start does not start in their place.
     pub(crate) fn vat_started(&mut self, vat: VatId) -> Result<(), Fault> {
         self.answer_ticket(TicketFor::Start(vat), Ok(Answer::Done))?;
+        if self.cursor(vat)?.run != FIRST_RUN {
+            return Ok(());
+        }
         let subcluster = self.need::<Vats>(&vat)?.subcluster;
         self.subcluster_vat_started(subcluster)
     }
@@ -112,8 +119,8 @@ impl Ctx<'_, '_> {
     /// ARCHITECTURE.md says what happens to the item, its result and the vat.
     pub(crate) fn answer_for_vat(&mut self, plan: &Plan, fault: &VatFault) -> Result<(), Fault> {
         let vat = plan.vat;
-        if plan.item == PlannedItem::Start {
-            self.start_failed(vat, &fault.text())?;
+        if let PlannedItem::Start(of) = plan.item {
+            self.start_failed(vat, of, &fault.text())?;
         } else {
             let error = KernelError::new(Code::VatTerminated, format!("{vat} was terminated: {}", fault.text()));
             if let PlannedItem::Send { index, target, message } = &plan.item {
@@ -132,7 +139,7 @@ impl Ctx<'_, '_> {
 
     /// A heap could not be started. A launch fails as a whole; where an older heap is alive it goes on, with the old
     /// code; otherwise the vat is out of reach until it is restarted.
-    fn start_failed(&mut self, vat: VatId, why: &str) -> Result<(), Fault> {
+    fn start_failed(&mut self, vat: VatId, of: StartOf, why: &str) -> Result<(), Fault> {
         let mut record = self.need::<Vats>(&vat)?;
         let text = format!("{vat} ({}) could not be started: {why}", record.name);
         if self.is_launching(record.subcluster)? {
@@ -141,6 +148,11 @@ impl Ctx<'_, '_> {
         }
         let mut cursor = self.cursor(vat)?;
         let reload = self.get::<Reloads>(&vat)?;
+        if of == StartOf::Stored && reload.is_some() {
+            // The code that failed is about to be replaced: the reload decides, and its asker is told then.
+            self.wake(vat);
+            return Ok(());
+        }
         if let Some(config) = &reload {
             self.delete::<Reloads>(&vat);
             self.release_sources(&config.code)?;
@@ -204,7 +216,6 @@ impl Ctx<'_, '_> {
             return Err(crate::blame::broken("a terminated vat's callers get an expected error"));
         };
         let cursor = self.cursor(vat)?;
-        // Its bootstrap root loses the pin first, so that nothing keeps an orphan (kernel-semantics §5.3).
         self.leave_subcluster(vat, &record)?;
         self.reject_decided(Decider::Vat(vat), *code, detail)?;
         for index in cursor.inbox_head..cursor.inbox_tail {

@@ -191,8 +191,15 @@ impl Node {
             _ => None,
         };
         let ticket = if let Event::Asked(ticket, _) = &event { Some(*ticket) } else { None };
+        let counts_a_death = matches!(&event, Event::Boot { died_on: Some(_), .. });
         match self.turn(now, |ctx| apply(ctx, event, plan.as_ref())) {
-            Ok(inner) => Ok(inner),
+            Ok(inner) => {
+                if counts_a_death {
+                    // Durable before the deadly item is delivered again, or its deaths would never add up (G3).
+                    self.store.commit().map_err(Fault::Store)?;
+                }
+                Ok(inner)
+            }
             Err(Blame::Ours(fault)) => Err(fault),
             Err(Blame::Theirs(fault)) => {
                 self.stats.aborted += 1;

@@ -127,12 +127,7 @@ impl World {
         Self::made(MemoryDisk::new(), dir, limits, runtime)
     }
 
-    fn made(
-        disk: MemoryDisk,
-        dir: Option<tempfile::TempDir>,
-        limits: KernelLimits,
-        runtime: Box<dyn Runtime>,
-    ) -> Self {
+    fn made(disk: MemoryDisk, dir: Option<tempfile::TempDir>, limits: KernelLimits, runtime: Box<dyn Runtime>) -> Self {
         let mut world = Self {
             disk,
             dir,
@@ -182,6 +177,14 @@ impl World {
     pub fn in_flight(&self) -> Option<DeathNote> {
         self.pending.iter().find_map(|effect| match effect {
             Effect::Deliver { vat, item, .. } => Some(DeathNote { vat: *vat, item: *item }),
+            _ => None,
+        })
+    }
+
+    /// The delivery that is under way, as its vat sees it.
+    pub fn delivery_under_way(&self) -> Option<(VatId, &Delivery)> {
+        self.pending.iter().find_map(|effect| match effect {
+            Effect::Deliver { vat, delivery, .. } => Some((*vat, delivery)),
             _ => None,
         })
     }

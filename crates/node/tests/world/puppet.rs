@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{Display, Write};
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
-use sturdy_kernel::{Answer, Refused, Ticket};
+use sturdy_kernel::{Answer, Refused, Request, Ticket};
 use sturdy_smallcaps::{Value, decode, display::pretty};
 use sturdy_types::{
     CapData, Delivery, Fatal, Hold, KRef, KernelLimits, Message, ObjectId, Outcome, Resolution, StartSpec, Syscall,
@@ -379,6 +379,29 @@ impl Stage {
     pub fn tell_later(&mut self, vat: &str, script: &str, slots: &[KRef]) -> Ticket {
         self.puppets.once(vat, "do", script);
         self.send_later(self.root(vat), "do", slots)
+    }
+
+    /// The same, under a name that outlives the process.
+    pub fn tell_named(&mut self, request: &str, vat: &str, script: &str) -> Ticket {
+        self.puppets.once(vat, "do", script);
+        self.send_named(request, self.root(vat), "do")
+    }
+
+    pub fn send_named(&mut self, request: &str, target: impl Into<KRef>, method: &str) -> Ticket {
+        let (target, methargs) = (target.into(), methargs(method, "[]", Vec::new()));
+        self.world.ask_later(Request::Call { target, methargs, request: Some(request.into()) })
+    }
+
+    /// Ends a vat as an operator does.
+    pub fn terminate(&mut self, vat: &str) {
+        let vat = self.world.vat(vat);
+        self.world.ask(Request::TerminateVat { vat, reason: "the test says so".into() }).expect("it is terminated");
+    }
+
+    /// Begins a new heap of a vat.
+    pub fn restart(&mut self, vat: &str) -> Result<Answer, Refused> {
+        let vat = self.world.vat(vat);
+        self.world.ask(Request::RestartVat(vat))
     }
 
     /// A message of the host.
