@@ -11,6 +11,7 @@ mod inbox;
 mod meta;
 mod objects;
 mod promises;
+mod remotes;
 mod services;
 mod sources;
 mod state;
@@ -24,6 +25,10 @@ pub use inbox::{Inbox, Item};
 pub use meta::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable};
 pub use objects::{ObjectRecord, Objects, Owner};
 pub use promises::{DecidedBy, Decider, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
+pub use remotes::{
+    Outbox, PeerKind, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord, RemoteRefs, RemoteState,
+    Remotes, RemotesByPeer, Retiring, RetiringRecord, Withheld, WithheldRecord,
+};
 pub use services::{ServiceCallRecord, ServiceCalls, ServiceObjects, ServiceRecord, Services};
 pub use sources::{SourceRecord, Sources};
 pub use state::VatState;
@@ -83,6 +88,14 @@ all_tables!(
     Calls,
     CallRequests,
     Sources,
+    Remotes,
+    RemotesByPeer,
+    RemoteCursors,
+    Outbox,
+    RemoteNames,
+    RemoteRefs,
+    Retiring,
+    Withheld,
 );
 
 /// What a row of no known table is called.
