@@ -20,6 +20,8 @@ pub fn apply(ctx: &mut Ctx<'_, '_>, event: Event, plan: Option<&Plan>) -> Result
         }
         Event::Asked(ticket, request) => ctx.ask(ticket, request)?,
         Event::ServiceAnswered { call, rejected, value } => ctx.service_answered(call, rejected, value)?,
+        // The node's links make turns of their own of these.
+        Event::Connected { .. } | Event::Received { .. } | Event::Disconnected { .. } | Event::Tick => {}
         Event::Idle => ctx.idle()?,
     }
     Ok(ctx.close()?)
@@ -79,6 +81,15 @@ impl Ctx<'_, '_> {
             Request::Unpin(kref) => self.unpin_for_host(kref)?,
             Request::RegisterService { name, system_only } => self.register_service(&name, system_only)?,
             Request::UnregisterService(name) => self.unregister_service(&name)?,
+            Request::AddPeer { peer, hints } => Answer::Peer(self.add_peer(&peer, hints)?),
+            Request::IssueUrl { object, url } => self.issue_url(object, url)?,
+            Request::WithdrawUrl(url) => self.withdraw_url(&url)?,
+            Request::Redeem { peer, url, key } => self.redeem(&peer, url, key)?,
+            Request::GiveUp(peer) => self.give_up(&peer)?,
+            Request::ClosePeer { peer, pending } => self.close_peer(&peer, pending)?,
+            Request::ReconnectPeer(peer) => self.reconnect_peer(&peer)?,
+            Request::ForgetPeer(peer) => self.forget_peer(&peer)?,
+            Request::Peers => Answer::Peers(self.peers()?),
             Request::Reap(vats) => self.reap(vats)?,
             Request::Status => Answer::Status(Box::new(self.status()?)),
             Request::Reset => self.reset()?,

@@ -3,6 +3,8 @@
 //!
 //! Problems are sentences, in the order of the tables. None of them may ever appear, whatever vats and hosts do.
 
+mod remotes;
+
 use crate::ctx::Rows;
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_store::{
@@ -55,6 +57,7 @@ pub fn audit<R: Read>(read: &R) -> Result<AuditReport, StoreFault> {
     auditor.tally_clists()?;
     auditor.tally_queues()?;
     auditor.tally_values()?;
+    auditor.tally_remotes()?;
     auditor.check_vats()?;
     auditor.check_objects()?;
     auditor.check_promises()?;
@@ -273,11 +276,17 @@ impl<R: Read> Auditor<'_, R> {
                 if object.recognizable == 0 {
                     self.problem(format!("{id} is an orphan that nobody holds"));
                 }
+                if !self.all::<sturdy_store::RemoteNames>(&id.into())?.is_empty() {
+                    self.problem(format!("{id} is an orphan, and a peer that recognizes it was not told"));
+                }
                 for ((_, vat), _) in self.all::<ClistByKref>(&id.into())? {
                     expect.push((vat, GcAction::RetireImport));
                 }
             }
-            Owner::Orphan | Owner::Kernel | Owner::Remote(_) => {}
+            Owner::Remote(remote) => {
+                self.check_remote_garbage(remote, id, object.reachable, object.recognizable)?;
+            }
+            Owner::Orphan | Owner::Kernel => {}
         }
         for (vat, action) in expect {
             if !self.read.has::<GcActions>(&(vat, action, id))? {
@@ -296,7 +305,8 @@ impl<R: Read> Auditor<'_, R> {
             self.check_promise(id, &promise, tally, &mut decided)?;
         }
         let vats = self.all::<VatCursors>(&())?.into_iter().map(|(vat, _)| Decider::Vat(vat));
-        for decider in vats.chain([Decider::Kernel]).collect::<Vec<_>>() {
+        let remotes = self.all::<sturdy_store::Remotes>(&())?.into_iter().map(|(remote, _)| Decider::Remote(remote));
+        for decider in vats.chain(remotes).chain([Decider::Kernel]).collect::<Vec<_>>() {
             for (key, ()) in self.all::<DecidedBy>(&decider)? {
                 if !decided.remove(&key) {
                     self.problem(format!("{:?} is listed as deciding {}, and does not", key.0, key.1));
@@ -328,13 +338,15 @@ impl<R: Read> Auditor<'_, R> {
                 Decider::Nobody => tally.results == 1,
                 Decider::Kernel => tally.results == 0 && self.service_results.contains(&id),
                 Decider::Vat(vat) => tally.results == 0 && self.read.has::<ClistByKref>(&(id.into(), *vat))?,
-                Decider::Remote(_) => true,
+                Decider::Remote(remote) => tally.results == 0 && self.remote_answers(*remote, id)?,
             };
             if !answered {
                 self.problem(format!("{id}, decided by {decider:?}, can never be settled"));
             }
+            self.check_told(id, *decider, subscribers)?;
             for subscriber in subscribers {
                 match subscriber {
+                    Subscriber::Remote(remote) => self.check_remote_subscriber(*remote, id, *decider)?,
                     Subscriber::Vat(vat) if !self.read.has::<ClistByKref>(&(id.into(), *vat))? => {
                         self.problem(format!("{vat} is subscribed to {id} and does not know it"));
                     }

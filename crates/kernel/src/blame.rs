@@ -70,11 +70,20 @@ pub enum Refused {
     #[error("no registered kernel service '{0}'")]
     NoSuchService(String),
     /// A system subcluster or label that exists already.
-    #[error("a subcluster named '{0}' exists already")]
+    #[error("'{0}' exists already")]
     NameTaken(String),
     /// A call that the kernel does not know.
     #[error("{0} is unknown: it was never made, or was acknowledged")]
     NoSuchCall(String),
+    /// A peer that the kernel does not know.
+    #[error("peer {0} is unknown; `peers` lists those that are known")]
+    NoSuchPeer(String),
+    /// One peer too many.
+    #[error("there are {limit} peers already, which is the limit")]
+    TooManyPeers {
+        /// The limit.
+        limit: usize,
+    },
     /// A message that exceeds the limits.
     #[error("the message has {size} {unit}, the limit is {limit}")]
     TooLarge {

@@ -1,7 +1,9 @@
 //! What a host can ask of a kernel, and the answers.
 
+use sturdy_store::{PeerKind, RemoteState};
 use sturdy_types::{
-    CallId, CapData, ClusterConfig, Incarnation, KRef, ModuleSource, ObjectId, RunId, SubclusterId, VatConfig, VatId,
+    CallId, CapData, ClusterConfig, Incarnation, KRef, ModuleSource, ObjectId, RemoteId, RunId, SubclusterId,
+    VatConfig, VatId,
 };
 
 /// A volatile number that the host chooses to match answers with requests.
@@ -75,12 +77,88 @@ pub enum Request {
     },
     /// Withdraw a kernel service.
     UnregisterService(String),
+    /// Make a peer known, or note where it may be found.
+    AddPeer {
+        /// Its id.
+        peer: String,
+        /// Addresses where it may be found.
+        hints: Vec<String>,
+    },
+    /// Give every peer that shows this text an object. The text is a secret.
+    IssueUrl {
+        /// The object.
+        object: KRef,
+        /// The text.
+        url: String,
+    },
+    /// Do not give anything for this text any more.
+    WithdrawUrl(String),
+    /// Ask a peer for what it issued under a text. Answered like a call.
+    Redeem {
+        /// The peer.
+        peer: String,
+        /// The text.
+        url: String,
+        /// Random, never used before.
+        key: String,
+    },
+    /// Do not wait for a peer any longer: what it was to decide is rejected with `CONNECTION_LOST`.
+    GiveUp(String),
+    /// Close the connection to a peer until `ReconnectPeer`.
+    ClosePeer {
+        /// The peer.
+        peer: String,
+        /// What becomes of what it has not acknowledged.
+        pending: OnClose,
+    },
+    /// Talk to a peer again.
+    ReconnectPeer(String),
+    /// Let go of everything that a peer holds here, and of everything that it gave.
+    ForgetPeer(String),
+    /// Describe the peers.
+    Peers,
     /// Ask these vats (all, if empty) for their garbage.
     Reap(Vec<VatId>),
     /// Describe everything.
     Status,
     /// End all subclusters and forget all calls. Counters go on: no reference is ever used twice.
     Reset,
+}
+
+/// What becomes of pending messages when a connection is closed on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnClose {
+    /// They wait until somebody reconnects.
+    Keep,
+    /// The conversation ends: what the peer was to decide is rejected with `CONNECTION_CLOSED`.
+    Discard,
+}
+
+/// One peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Its number here.
+    pub id: RemoteId,
+    /// Its peer id.
+    pub peer: String,
+    /// Addresses where it may be found.
+    pub hints: Vec<String>,
+    /// Its incarnation as last seen.
+    pub incarnation: Option<String>,
+    /// The number of the conversation.
+    pub conversation: u64,
+    /// What it speaks.
+    pub kind: PeerKind,
+    /// Whether we talk to it.
+    pub state: RemoteState,
+    /// Messages that it has not acknowledged.
+    pub pending_messages: u64,
+    /// Bytes of them.
+    pub pending_bytes: u64,
+    /// Messages of it that have taken effect in this conversation.
+    pub received: u64,
+    /// Messages of it that could not be processed.
+    pub offences: u64,
 }
 
 /// The answers.
@@ -103,6 +181,10 @@ pub enum Answer {
     Revoked(bool),
     /// A service's object.
     Service(ObjectId),
+    /// For `AddPeer`.
+    Peer(RemoteId),
+    /// For `Peers`.
+    Peers(Vec<PeerInfo>),
     /// For `Status`.
     Status(Box<Status>),
 }
@@ -118,6 +200,8 @@ pub struct Status {
     pub vats: Vec<VatInfo>,
     /// Kernel services by name.
     pub services: Vec<ServiceInfo>,
+    /// Peers in order of id.
+    pub peers: Vec<PeerInfo>,
 }
 
 /// One subcluster.

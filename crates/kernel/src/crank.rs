@@ -208,7 +208,7 @@ impl Ctx<'_, '_> {
     }
 
     /// The promise and every settled promise that can be reached through values, each once (kernel-semantics §4.3).
-    fn settled_closure(&self, promise: PromiseId) -> Result<Vec<(PromiseId, bool, CapData<KRef>)>, Fault> {
+    pub(crate) fn settled_closure(&self, promise: PromiseId) -> Result<Vec<(PromiseId, bool, CapData<KRef>)>, Fault> {
         let mut seen = BTreeSet::from([promise]);
         let mut found = Vec::new();
         let mut next = vec![promise];

@@ -2,10 +2,11 @@
 
 use crate::blame::Fault;
 use crate::event::{Effect, Effects, Notice};
+use crate::remotes::RemoteGarbage;
 use crate::routing::Work;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use sturdy_store::{Counters, CountersTable, Read, Table, Turn, VatCursor, VatCursors};
-use sturdy_types::{Hold, KRef, KernelLimits, Millis, SubclusterId, VRef, VatId};
+use sturdy_types::{Hold, KRef, KernelLimits, Millis, RemoteId, SubclusterId, VRef, VatId};
 
 /// Keys and records of a table.
 pub(crate) type Rows<T> = Vec<(<T as Table>::Key, <T as Table>::Record)>;
@@ -29,6 +30,8 @@ pub struct Ctx<'t, 's> {
     /// References whose counts fell: looked at once, at the end of the turn. Emptied by every turn, so an aborted
     /// turn leaves nothing behind (defect 15).
     pub(crate) maybe_free: BTreeSet<KRef>,
+    /// What peers are to be told of it. Emptied by every turn.
+    pub(crate) remote_garbage: BTreeMap<RemoteId, RemoteGarbage>,
     /// Settlements and messages on their way to queues. A list instead of recursion: a chain of ten thousand
     /// pipelined calls collapses in one turn.
     pub(crate) work: VecDeque<Work>,
@@ -47,6 +50,7 @@ impl<'t, 's> Ctx<'t, 's> {
             limits,
             effects: Effects::default(),
             maybe_free: BTreeSet::new(),
+            remote_garbage: BTreeMap::new(),
             work: VecDeque::new(),
             draining: false,
             later: Vec::new(),
@@ -58,7 +62,9 @@ impl<'t, 's> Ctx<'t, 's> {
     /// through here.
     pub fn close(&mut self) -> Result<(), Fault> {
         loop {
+            self.drain()?;
             self.collect()?;
+            self.tell_garbage()?;
             let Some(later) = self.later.pop() else { return Ok(()) };
             match later {
                 Later::LaunchFailed(subcluster, why) => self.launch_failed(subcluster, &why)?,

@@ -2,8 +2,13 @@
 
 use crate::blame::Refused;
 use crate::control::{Answer, Request, Ticket};
+use crate::remotes::LinkNews;
+use sturdy_remote::Side;
 use sturdy_store::ItemId;
-use sturdy_types::{CallId, CapData, CrankId, Delivery, KRef, Outcome, RunId, ServiceCallId, SubclusterId, VatId};
+use sturdy_types::{
+    CallId, CapData, ConnectionId, CrankId, Delivery, KRef, Outcome, RemoteId, RunId, ServiceCallId, SubclusterId,
+    VatId,
+};
 
 /// What the process was working on when it died, as the process before noted it (G3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +51,29 @@ pub enum Event {
         /// The result or the reason. References in it must be known to the kernel.
         value: CapData<KRef>,
     },
+    /// There is a connection to a peer. The dialler speaks first.
+    Connected {
+        /// Its number, never used before in this process.
+        connection: ConnectionId,
+        /// The peer, as the transport has authenticated it.
+        peer: String,
+        /// Which side of the handshake we are.
+        side: Side,
+    },
+    /// One frame of a peer has arrived.
+    Received {
+        /// On this connection.
+        connection: ConnectionId,
+        /// The frame, without its length.
+        frame: Vec<u8>,
+    },
+    /// A connection is gone, whoever ended it.
+    Disconnected {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// The node's deadline has come. What time demands leaves with the next commit.
+    Tick,
     /// Nothing else is happening: time to ask vats for garbage, to let old answers go, to clean up.
     Idle,
 }
@@ -73,6 +101,20 @@ pub enum Notice {
     },
     /// A subcluster is gone.
     SubclusterGone(SubclusterId),
+    /// A peer sent something that can never be processed. It was consumed (G11).
+    PeerOffended {
+        /// The peer.
+        remote: RemoteId,
+        /// What was wrong.
+        why: String,
+    },
+    /// A peer has lost its state, or one of both stores was set back: what depended on it was rejected (G10).
+    PeerRestarted {
+        /// The peer.
+        remote: RemoteId,
+        /// How it was noticed.
+        why: String,
+    },
     /// A message without a result promise was not delivered.
     OneWayLost {
         /// The target.
@@ -130,6 +172,26 @@ pub enum Effect {
         /// Method and arguments.
         methargs: CapData<KRef>,
     },
+    /// Outer: somebody has something for this peer and there is no connection: dial, again and again, until there is one
+    /// or the peer is closed or given up.
+    Connect {
+        /// The peer.
+        peer: String,
+        /// Addresses where it may be found.
+        hints: Vec<String>,
+    },
+    /// Outer: put a frame on the wire. It may be lost with its connection.
+    Transmit {
+        /// On this connection.
+        connection: ConnectionId,
+        /// The frame, without its length.
+        bytes: Vec<u8>,
+    },
+    /// Outer: this connection is of no use any more.
+    HangUp {
+        /// Which.
+        connection: ConnectionId,
+    },
     /// Outer: tell the operator.
     Notice(Notice),
 }
@@ -148,4 +210,6 @@ pub struct Effects {
     pub list: Vec<Effect>,
     /// Vats that may have work now.
     pub woken: Vec<VatId>,
+    /// What it means for links, in order.
+    pub links: Vec<LinkNews>,
 }

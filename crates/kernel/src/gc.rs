@@ -47,6 +47,7 @@ impl Ctx<'_, '_> {
                 }
             }
             Owner::Orphan if object.recognizable > 0 => {
+                self.orphan_leaves_remotes(id)?;
                 for ((_, vat), _) in self.scan::<ClistByKref>(&id.into())? {
                     self.schedule_gc(vat, GcAction::RetireImport, id)?;
                 }
@@ -55,7 +56,8 @@ impl Ctx<'_, '_> {
             Owner::Kernel if object.recognizable == 0 && !self.turn.has::<ServiceObjects>(&id)? => {
                 self.delete::<Objects>(&id);
             }
-            Owner::Kernel | Owner::Remote(_) => {}
+            Owner::Remote(remote) => self.collect_remote_object(remote, id, &object)?,
+            Owner::Kernel => {}
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ mod finish;
 mod gc;
 mod heap;
 mod promises;
+mod remotes;
 mod routing;
 mod services;
 mod status;
@@ -30,7 +31,10 @@ mod vats;
 pub use apply::{answer_for, apply, tidy_up};
 pub use audit::{AuditReport, audit};
 pub use blame::{Blame, Fault, Refused, VatFault};
-pub use control::{Answer, LaunchRequest, Request, ServiceInfo, Status, SubclusterInfo, Ticket, VatInfo, VatPhase};
+pub use control::{
+    Answer, LaunchRequest, OnClose, PeerInfo, Request, ServiceInfo, Status, SubclusterInfo, Ticket, VatInfo, VatPhase,
+};
 pub use crank::{Begun, Crossing, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice};
+pub use remotes::{Greeting, Heard, LinkNews, greet, hear, hear_ack, hello};

@@ -120,7 +120,9 @@ impl Ctx<'_, '_> {
         if decider != Decider::Nobody {
             self.delete::<DecidedBy>(&(decider, id));
         }
-        for subscriber in subscribers {
+        let (remotes, others): (Vec<_>, Vec<_>) =
+            subscribers.into_iter().partition(|subscriber| matches!(subscriber, Subscriber::Remote(_)));
+        for subscriber in others {
             self.tell(subscriber, id, rejected, value)?;
         }
         for index in queue_head..queue_tail {
@@ -128,7 +130,7 @@ impl Ctx<'_, '_> {
             self.delete::<PromiseQueue>(&(id, index));
             self.work.push_back(Work::Route { target: id.into(), message, parked: true });
         }
-        Ok(())
+        remotes.into_iter().try_for_each(|subscriber| self.tell(subscriber, id, rejected, value))
     }
 
     fn tell(
@@ -143,7 +145,9 @@ impl Ctx<'_, '_> {
             Subscriber::Call(call) => self.call_settled(call, rejected, value),
             Subscriber::Launch(subcluster) => self.bootstrap_settled(subcluster, rejected, value),
             Subscriber::Remote(remote) => {
-                Err(broken(format!("{id} has the subscriber {remote}, and there are no remotes yet")))
+                // After the messages that waited for the promise (L5), so not at once.
+                self.work.push_back(Work::Tell { remote, promise: id });
+                Ok(())
             }
         }
     }

@@ -8,8 +8,8 @@ use crate::blame::Fault;
 use crate::ctx::Ctx;
 use crate::event::Notice;
 use sturdy_smallcaps::extract_single_ref;
-use sturdy_store::{Inbox, Item, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursors};
-use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, PromiseId, VatId};
+use sturdy_store::{Decider, Inbox, Item, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursors};
+use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, PromiseId, RemoteId, VatId};
 
 /// Something on its way.
 pub(crate) enum Work {
@@ -17,6 +17,8 @@ pub(crate) enum Work {
     Route { target: KRef, message: Message<KRef>, parked: bool },
     /// A promise takes its value.
     Settle { promise: PromiseId, rejected: bool, value: CapData<KRef> },
+    /// A peer learns how a promise was settled.
+    Tell { remote: RemoteId, promise: PromiseId },
 }
 
 impl Ctx<'_, '_> {
@@ -43,6 +45,7 @@ impl Ctx<'_, '_> {
                     }
                 }
                 Work::Settle { promise, rejected, value } => self.settle_now(promise, rejected, &value)?,
+                Work::Tell { remote, promise } => self.tell_remote(remote, promise)?,
             }
         }
         self.draining = false;
@@ -60,6 +63,11 @@ impl Ctx<'_, '_> {
             };
             match self.get::<Promises>(&id)?.map(|promise| promise.state) {
                 None => return self.splat(target, &message, &deleted(target)),
+                Some(PromiseState::Unresolved { decider: Decider::Remote(remote), .. })
+                    if self.pipelines(remote, id)? =>
+                {
+                    return self.send_to_remote(remote, id.into(), message);
+                }
                 Some(PromiseState::Unresolved { .. }) => return self.park(id, &message),
                 Some(PromiseState::Rejected(reason)) => return self.splat_with(target, &message, reason),
                 Some(PromiseState::Fulfilled(value)) => match extract_single_ref(&value) {
@@ -76,6 +84,7 @@ impl Ctx<'_, '_> {
         match self.undeliverable(id)? {
             Err(error) => self.splat(id.into(), &message, &error),
             Ok(Owner::Vat(vat)) => self.queue_send(vat, id, message),
+            Ok(Owner::Remote(remote)) => self.send_to_remote(remote, id.into(), message),
             Ok(_) => self.call_service(id, message),
         }
     }
@@ -96,11 +105,7 @@ impl Ctx<'_, '_> {
                     format!("{vat}, the owner of {id}, is not running"),
                 )),
             },
-            Owner::Remote(remote) => Err(KernelError::new(
-                Code::EndpointUnreachable,
-                format!("{remote}, the owner of {id}, is not reachable"),
-            )),
-            Owner::Kernel => Ok(object.owner),
+            Owner::Remote(_) | Owner::Kernel => Ok(object.owner),
         })
     }
 

@@ -44,6 +44,7 @@ impl Ctx<'_, '_> {
             subclusters: subclusters.collect(),
             vats,
             services: services.collect(),
+            peers: self.peers()?,
         })
     }
 }

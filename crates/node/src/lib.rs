@@ -9,6 +9,7 @@
 //! decides when a group ends (`sturdy-daemon`, `sturdy-sim`).
 
 mod flight;
+mod links;
 mod node;
 mod ready;
 

@@ -37,7 +37,7 @@ pub fn decode(frame: &[u8]) -> Result<Packet, DecodeError> {
     let ack = number(&object, "ack")?;
     let Some(seq) = number(&object, "seq")? else {
         return match ack {
-            Some(ack) => Ok(Packet::Ack { ack }),
+            Some(ack) => Ok(Packet::Ack { ack, alloc: alloc(&object)? }),
             None => handshake(&object),
         };
     };
@@ -54,6 +54,11 @@ fn number(object: &Map<String, Value>, name: &str) -> Result<Option<u64>, Decode
             _ => Err(DecodeError::NotAMessage(format!("`{name}` is not a whole number from 1 to 2^53 - 1"))),
         },
     }
+}
+
+/// Like [`number`], and nothing may have been given out yet.
+fn alloc(object: &Map<String, Value>) -> Result<Option<u64>, DecodeError> {
+    if object.get("alloc").and_then(Value::as_u64) == Some(0) { Ok(Some(0)) } else { number(object, "alloc") }
 }
 
 fn handshake(object: &Map<String, Value>) -> Result<Packet, DecodeError> {

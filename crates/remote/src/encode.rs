@@ -14,9 +14,20 @@ pub fn encode(packet: &Packet) -> String {
     match packet {
         Packet::Handshake(hello) => greeting("handshake", hello),
         Packet::HandshakeAck(hello) => greeting("handshakeAck", hello),
-        Packet::Ack { ack } => format!("{{\"ack\":{ack}}}"),
+        Packet::Ack { ack, alloc: None } => format!("{{\"ack\":{ack}}}"),
+        Packet::Ack { ack, alloc: Some(alloc) } => format!("{{\"ack\":{ack},\"alloc\":{alloc}}}"),
         Packet::Message(envelope) => message(envelope),
     }
+}
+
+/// What an encoded message acknowledges. It reads only what [`encode`] has written.
+pub fn acknowledges(message: &str) -> Option<u64> {
+    let (_, rest) = message.split_once(",\"ack\":")?;
+    let head = message.len() - rest.len() - ",\"ack\":".len();
+    if message[..head].contains(',') {
+        return None; // it stands further inside: this message acknowledges nothing
+    }
+    rest.split([',', '}']).next()?.parse().ok()
 }
 
 fn greeting(method: &str, hello: &Hello) -> String {

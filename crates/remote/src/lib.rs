@@ -16,7 +16,7 @@ mod sequence;
 mod wire;
 
 pub use decode::{DecodeError, decode};
-pub use encode::encode;
+pub use encode::{acknowledges, encode};
 pub use frame::{FrameError, FrameReader, MAX_FRAME_BYTES, write_frame};
 pub use handshake::{Hello, Loss, PROTOCOL_VERSION, Side, Standing, SturdyHello, Verdict, verdict};
 pub use pacer::{Carried, Pacer, PacerLimits, Speak};

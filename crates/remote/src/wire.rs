@@ -17,6 +17,8 @@ pub enum Packet {
     Ack {
         /// The highest number received, cumulative.
         ack: u64,
+        /// The last number that the speaker has given out (L6). The reference neither sends nor reads it.
+        alloc: Option<u64>,
     },
     /// A numbered message.
     Message(Envelope),

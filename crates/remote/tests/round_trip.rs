@@ -67,7 +67,7 @@ fn packets() -> impl Strategy<Value = Packet> {
     prop_oneof![
         hello().prop_map(Packet::Handshake),
         hello().prop_map(Packet::HandshakeAck),
-        (1u64..1 << 53).prop_map(|ack| Packet::Ack { ack }),
+        (1u64..1 << 53, proptest::option::of(0u64..1 << 53)).prop_map(|(ack, alloc)| Packet::Ack { ack, alloc }),
         (1u64..1 << 53, proptest::option::of(1u64..1 << 53), bodies())
             .prop_map(|(seq, ack, body)| Packet::Message(Envelope { seq, ack, body: Ok(body) })),
     ]

@@ -63,6 +63,9 @@ numbered!(
     /// One delivery attempt. An outcome that names another crank than the one in flight is dropped. Text form `crank1`.
     CrankId(u64), "crank");
 numbered!(
+    /// A connection to a peer, as the host numbers them; never used twice in one process. Text form `link1`.
+    ConnectionId(u64), "link");
+numbered!(
     /// One life of a vat's heap: it grows by one each time that the vat starts. Text form `run1`.
     RunId(u32), "run");
 

@@ -20,8 +20,8 @@ pub use code::{Code, ErrorClass, Fatal, KernelError, classify};
 pub use config::{ClusterConfig, CodeSpec, ModuleSource, RuntimeKind, SourceHash, VatConfig};
 pub use delivery::{Delivery, StartSpec};
 pub use ids::{
-    CallId, CrankId, EndpointId, Incarnation, Millis, ObjectId, PromiseId, RemoteId, RunId, ServiceCallId,
-    SubclusterId, VatId,
+    CallId, ConnectionId, CrankId, EndpointId, Incarnation, Millis, ObjectId, PromiseId, RemoteId, RunId,
+    ServiceCallId, SubclusterId, VatId,
 };
 pub use limits::{KernelLimits, VatLimits};
 pub use outcome::{Hold, Metering, Outcome, StateDelta, Syscall, Verdict};

@@ -22,6 +22,14 @@ pub struct KernelLimits {
     pub process_deaths_per_item: u32,
     /// Rows of a terminated vat's state that one turn deletes.
     pub cleanup_rows_per_turn: usize,
+    /// Messages that wait for one peer. Further calls are rejected with `QUEUE_FULL`; notifications always fit.
+    pub remote_outbox_messages: u64,
+    /// Bytes of messages that wait for one peer, treated like `remote_outbox_messages`.
+    pub remote_outbox_bytes: u64,
+    /// Names in the conversation with one peer. A message of the peer that could exceed it is not processed.
+    pub remote_names: u64,
+    /// Peers with a record. Further ones are refused.
+    pub remotes: usize,
     /// Settled answers that no caller fetched are kept this long, in milliseconds.
     pub answer_age_ms: u64,
 }
@@ -38,6 +46,10 @@ impl Default for KernelLimits {
             deliveries_per_reap: 1_000,
             process_deaths_per_item: 3,
             cleanup_rows_per_turn: 1_000,
+            remote_outbox_messages: 1_000_000,
+            remote_outbox_bytes: 1 << 30,
+            remote_names: 1_000_000,
+            remotes: 10_000,
             answer_age_ms: 24 * 3_600_000,
         }
     }

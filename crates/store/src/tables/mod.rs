@@ -11,6 +11,7 @@ mod inbox;
 mod meta;
 mod objects;
 mod promises;
+mod redemptions;
 mod remotes;
 mod services;
 mod sources;
@@ -25,6 +26,7 @@ pub use inbox::{Inbox, Item};
 pub use meta::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable};
 pub use objects::{ObjectRecord, Objects, Owner};
 pub use promises::{DecidedBy, Decider, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
+pub use redemptions::{IssuedUrls, Redemptions};
 pub use remotes::{
     Outbox, PeerKind, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord, RemoteRefs, RemoteState,
     Remotes, RemotesByPeer, Retiring, RetiringRecord, Withheld, WithheldRecord,
@@ -96,6 +98,8 @@ all_tables!(
     RemoteRefs,
     Retiring,
     Withheld,
+    IssuedUrls,
+    Redemptions,
 );
 
 /// What a row of no known table is called.

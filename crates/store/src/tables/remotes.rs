@@ -121,6 +121,8 @@ pub struct RemoteCursor {
     pub outbox_bytes: u64,
     /// Frames that were consumed because they could not be processed (L13).
     pub offences: u64,
+    /// Rows of `remote-refs`.
+    pub names: u64,
 }
 
 impl Default for RemoteCursor {
@@ -135,6 +137,7 @@ impl Default for RemoteCursor {
             peer_promise: 0,
             outbox_bytes: 0,
             offences: 0,
+            names: 0,
         }
     }
 }
@@ -148,7 +151,8 @@ stored_struct!(RemoteCursor {
     peer_object,
     peer_promise,
     outbox_bytes,
-    offences
+    offences,
+    names
 });
 
 /// A name in the conversation with a remote.
@@ -171,8 +175,8 @@ stored_struct!(RemoteName { rref, reachable, last_named, lost });
 pub struct RetiringRecord {
     /// The names.
     pub names: Vec<RRef>,
-    /// Everything that the peer had numbered when it acknowledged the notification: once that has taken effect, the
-    /// names are forgotten. Zero while it has not acknowledged.
+    /// One more than what the peer had numbered when it acknowledged the notification: once everything below has taken
+    /// effect, the names are forgotten. Zero while it has not acknowledged.
     pub until: u64,
 }
 
@@ -183,7 +187,7 @@ stored_struct!(RetiringRecord { names, until });
 pub struct WithheldRecord {
     /// The last message that we sent to the promise: the settlement waits until what the peer made of it is here.
     pub sent: u64,
-    /// Everything that the peer had numbered when it acknowledged that message. Zero while it has not.
+    /// One more than what the peer had numbered when it acknowledged that message. Zero while it has not.
     pub until: u64,
     /// True when the promise is rejected.
     pub rejected: bool,
@@ -263,7 +267,7 @@ mod tests {
         };
         golden::<Remotes>(&REMOTE, &record, "6801", "015001022f78010169030101");
         golden::<RemotesByPeer>(&"P".to_owned(), &REMOTE, "6950", "01");
-        golden::<RemoteCursors>(&REMOTE, &RemoteCursor::default(), "6a01", "010100000000000000");
+        golden::<RemoteCursors>(&REMOTE, &RemoteCursor::default(), "6a01", "01010000000000000000");
         golden::<Outbox>(&(REMOTE, 2), &"{}".to_owned(), "6b0102", "027b7d");
         let name = RemoteName { rref: RRef::Import(4), reachable: true, last_named: 5, lost: false };
         golden::<RemoteNames>(&(KRef::Object(ObjectId(6)), REMOTE), &name, "6c000601", "0104010500");
@@ -282,7 +286,7 @@ mod tests {
         #[test]
         fn rows_come_back(
             remote in any::<u32>().prop_map(RemoteId), texts in any::<[String; 2]>(), number in any::<u64>(),
-            numbers in any::<[u64; 9]>(), flags in any::<[bool; 3]>(), kref in krefs(), rref in rrefs(),
+            numbers in any::<[u64; 10]>(), flags in any::<[bool; 3]>(), kref in krefs(), rref in rrefs(),
             value in capdata(), hints in proptest::collection::vec(".{0,10}", 0..3),
         ) {
             let record = RemoteRecord {
@@ -295,10 +299,10 @@ mod tests {
             };
             round_trip::<Remotes>(&remote, &record);
             round_trip::<RemotesByPeer>(&texts[0], &remote);
-            let [first_pending, next_send, highest_received, last_object, last_promise, peer_object, peer_promise, outbox_bytes, offences] = numbers;
+            let [first_pending, next_send, highest_received, last_object, last_promise, peer_object, peer_promise, outbox_bytes, offences, names] = numbers;
             let cursor = RemoteCursor {
                 first_pending, next_send, highest_received, last_object, last_promise, peer_object, peer_promise,
-                outbox_bytes, offences,
+                outbox_bytes, offences, names,
             };
             round_trip::<RemoteCursors>(&remote, &cursor);
             round_trip::<Outbox>(&(remote, number), &texts[1]);

@@ -1,0 +1,258 @@
+//! Meeting a peer: the handshake's verdict takes effect in one turn, and so does the end of a conversation, however it
+//! comes (L1, L2, L10, L11).
+
+use super::LinkNews;
+use crate::blame::{Blame, Fault};
+use crate::control::{Answer, OnClose};
+use crate::ctx::Ctx;
+use crate::event::{Effect, Notice};
+use sturdy_remote::{
+    Hello, Loss, PROTOCOL_VERSION, Packet, Position, Side, Standing, SturdyHello, Verdict, encode, verdict,
+};
+use sturdy_store::{
+    Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord, RemoteRefs,
+    RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber, Withheld,
+};
+use sturdy_types::{Code, ConnectionId, Incarnation, KRef, KernelError, RRef, RemoteId};
+
+/// A peer has said who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// On this connection.
+    pub connection: ConnectionId,
+    /// The peer, as the transport has authenticated it.
+    pub peer: String,
+    /// What it says.
+    pub hello: Hello,
+    /// Which side of the handshake we are.
+    pub side: Side,
+}
+
+/// What we say to a peer first, over what is durable.
+pub fn hello(read: &impl Read, incarnation: Incarnation, peer: &str) -> Result<Hello, StoreFault> {
+    let Some(remote) = read.get::<RemotesByPeer>(&peer.to_owned())? else {
+        return Ok(greeting(incarnation, None, 1, Position::default()));
+    };
+    let record = read.get::<Remotes>(&remote)?;
+    let cursor = read.get::<RemoteCursors>(&remote)?.unwrap_or_default();
+    let (saw, conversation) = record.map_or((None, 1), |record| (record.peer_incarnation, record.conversation));
+    Ok(greeting(incarnation, saw, conversation, super::position(&cursor)))
+}
+
+fn greeting(incarnation: Incarnation, saw: Option<String>, conversation: u64, position: Position) -> Hello {
+    let sturdy = SturdyHello { version: PROTOCOL_VERSION, conversation, saw, position };
+    Hello { incarnation: incarnation.to_string(), sturdy: Some(sturdy) }
+}
+
+/// The turn of a handshake.
+pub fn greet(ctx: &mut Ctx<'_, '_>, greeting: Greeting) -> Result<(), Fault> {
+    ctx.meet(greeting)?;
+    ctx.close()
+}
+
+/// What the end of a conversation leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    /// The names of objects: both sides still know them.
+    Objects,
+    /// Nothing of the peer's: it has lost its state, or we do not want to know it any more.
+    Nothing,
+}
+
+impl Ctx<'_, '_> {
+    fn meet(&mut self, Greeting { connection, peer, hello, side }: Greeting) -> Result<(), Fault> {
+        let remote = match self.add_peer(&peer, Vec::new()) {
+            Ok(remote) => remote,
+            Err(Blame::Ours(fault)) => return Err(fault),
+            Err(_) => {
+                self.emit(Effect::HangUp { connection });
+                return Ok(());
+            }
+        };
+        let record = self.need::<Remotes>(&remote)?;
+        if record.state == RemoteState::Closed {
+            self.emit(Effect::HangUp { connection });
+            return Ok(());
+        }
+        let standing = Standing {
+            incarnation: self.turn.incarnation().to_string(),
+            peer_incarnation: record.peer_incarnation,
+            conversation: record.conversation,
+            position: super::position(&self.remote_cursor(remote)?),
+        };
+        self.apply_verdict(remote, verdict(&standing, &hello, side))?;
+        let kind = if hello.sturdy.is_some() { PeerKind::Sturdy } else { PeerKind::Whatever };
+        let mut record = self.need::<Remotes>(&remote)?;
+        record.peer_incarnation = Some(hello.incarnation);
+        record.kind = kind;
+        if record.state == RemoteState::GivenUp && self.remote_cursor(remote)? != RemoteCursor::default() {
+            record.state = RemoteState::Open; // the peer has something to say
+        }
+        let conversation = record.conversation;
+        self.put::<Remotes>(&remote, &record);
+        // Everything that the rejections above have caused is in the outbox before the position is shown.
+        self.drain()?;
+        if side == Side::Listener {
+            let answer = self::hello(&*self.turn, self.turn.incarnation(), &peer)?;
+            let bytes = encode(&Packet::HandshakeAck(answer)).into_bytes();
+            self.emit(Effect::Transmit { connection, bytes });
+        } else if hello.sturdy.is_some_and(|theirs| theirs.conversation != conversation) {
+            // The listener answered with another conversation: it will follow when it is dialled again.
+            self.emit(Effect::HangUp { connection });
+            self.want(remote);
+            return Ok(());
+        }
+        self.effects.links.push(LinkNews::Bound { connection, remote, conversation, kind });
+        Ok(())
+    }
+
+    fn apply_verdict(&mut self, remote: RemoteId, verdict: Verdict) -> Result<(), Fault> {
+        match verdict {
+            Verdict::Continue => Ok(()),
+            Verdict::FirstSeen { conversation } => {
+                let mut record = self.need::<Remotes>(&remote)?;
+                record.conversation = conversation;
+                self.put::<Remotes>(&remote, &record);
+                Ok(())
+            }
+            Verdict::StateLost { conversation, why } => {
+                let why = match why {
+                    Loss::Incarnation => "the peer has lost its state",
+                    Loss::PeerSetBack => "the peer's store was set back to an older state",
+                    Loss::SetBackHere => "the store of this kernel was set back to an older state",
+                };
+                self.notice(Notice::PeerRestarted { remote, why: why.into() });
+                self.end_conversation(remote, conversation, Leaves::Nothing, Code::PeerRestarted, why)
+            }
+            Verdict::Ended { conversation } => {
+                let why = "the peer has ended the conversation: the outcome is unknown";
+                self.end_conversation(remote, conversation, Leaves::Objects, Code::ConnectionLost, why)
+            }
+        }
+    }
+
+    /// Ends the conversation. The next one has this number and begins at 1.
+    fn end_conversation(
+        &mut self,
+        remote: RemoteId,
+        next: u64,
+        leaves: Leaves,
+        code: Code,
+        why: &str,
+    ) -> Result<(), Fault> {
+        let mut record = self.need::<Remotes>(&remote)?;
+        record.conversation = next;
+        self.put::<Remotes>(&remote, &record);
+        self.effects.links.push(LinkNews::Cut(remote));
+        for (key, _) in self.scan::<Outbox>(&remote)? {
+            self.delete::<Outbox>(&key);
+        }
+        for (key, _) in self.scan::<Retiring>(&remote)? {
+            self.delete::<Retiring>(&key);
+        }
+        for (key, withheld) in self.scan::<Withheld>(&remote)? {
+            self.delete::<Withheld>(&key);
+            self.release_slots(&withheld.value)?;
+        }
+        self.change_remote(remote, |cursor| {
+            let RemoteCursor { last_object, last_promise, offences, names, .. } = *cursor;
+            *cursor = RemoteCursor { last_object, last_promise, offences, names, ..RemoteCursor::default() };
+        })?;
+        for ((_, rref), kref) in self.scan::<RemoteRefs>(&remote)? {
+            match kref {
+                KRef::Promise(id)
+                    if self.turn.has::<RemoteNames>(&(kref, remote))?
+                        && self.need::<RemoteNames>(&(kref, remote))?.rref == rref =>
+                {
+                    self.unsubscribe(id, Subscriber::Remote(remote))?;
+                    self.unlink_name(remote, kref)?;
+                }
+                KRef::Promise(_) => self.forget_ref(remote, rref)?,
+                KRef::Object(id) => self.object_after_conversation(remote, id, leaves)?,
+            }
+        }
+        self.reject_remote(remote, &KernelError::new(code, why))?;
+        self.reject_redemptions(remote, code, why)?;
+        self.drain()
+    }
+
+    /// The name of an object when the conversation is over.
+    fn object_after_conversation(
+        &mut self,
+        remote: RemoteId,
+        id: sturdy_types::ObjectId,
+        leaves: Leaves,
+    ) -> Result<(), Fault> {
+        let name = self.need::<RemoteNames>(&(id.into(), remote))?;
+        let (rref, row) = (name.rref, (KRef::Object(id), remote));
+        match (rref, leaves) {
+            (RRef::Export(_), Leaves::Nothing) => return self.orphan_remote_object(remote, id),
+            (RRef::Export(_), Leaves::Objects) if !name.reachable => {
+                // Perhaps the peer never heard that we dropped it: it is told again.
+                self.put::<RemoteNames>(&row, &RemoteName { reachable: true, ..name });
+                self.maybe_free.insert(id.into());
+            }
+            (RRef::Export(_), Leaves::Objects) => {}
+            (_, Leaves::Objects) => self.put::<RemoteNames>(&row, &RemoteName { last_named: 0, ..name }),
+            (_, Leaves::Nothing) => {
+                self.put::<RemoteNames>(&row, &RemoteName { last_named: 0, lost: true, ..name });
+            }
+        }
+        Ok(())
+    }
+
+    /// Does not wait for the peer any longer (L10).
+    pub(crate) fn give_up(&mut self, peer: &str) -> Result<Answer, Blame> {
+        let remote = self.known_peer(peer)?;
+        let record = self.set_remote_state(remote, RemoteState::GivenUp)?;
+        let why = format!("{peer} was given up: the outcome is unknown");
+        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, Code::ConnectionLost, &why)?;
+        Ok(Answer::Done)
+    }
+
+    /// Closes the connection on purpose, until somebody reconnects.
+    pub(crate) fn close_peer(&mut self, peer: &str, pending: OnClose) -> Result<Answer, Blame> {
+        let remote = self.known_peer(peer)?;
+        let record = self.set_remote_state(remote, RemoteState::Closed)?;
+        match pending {
+            OnClose::Keep => self.effects.links.push(LinkNews::Cut(remote)),
+            OnClose::Discard => {
+                let why = format!("the connection to {peer} was closed");
+                let next = record.conversation + 1;
+                self.end_conversation(remote, next, Leaves::Objects, Code::ConnectionClosed, &why)?;
+            }
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Talks to a peer again.
+    pub(crate) fn reconnect_peer(&mut self, peer: &str) -> Result<Answer, Blame> {
+        let remote = self.known_peer(peer)?;
+        self.set_remote_state(remote, RemoteState::Open)?;
+        self.want(remote);
+        Ok(Answer::Done)
+    }
+
+    /// Lets go of everything that the peer holds and of everything that it gave. The record and the numbers given out
+    /// stay: the peer must never take an old name for a new one.
+    pub(crate) fn forget_peer(&mut self, peer: &str) -> Result<Answer, Blame> {
+        let remote = self.known_peer(peer)?;
+        let record = self.set_remote_state(remote, RemoteState::GivenUp)?;
+        let why = format!("{peer} was forgotten: the outcome is unknown");
+        self.end_conversation(remote, record.conversation + 1, Leaves::Nothing, Code::ConnectionLost, &why)?;
+        for ((_, rref), kref) in self.scan::<RemoteRefs>(&remote)? {
+            // What the rejections have named meanwhile waits for the peer, should it come back.
+            if let (RRef::Import(_), Some(RemoteName { lost: true, .. })) = (rref, self.name_of(remote, kref)?) {
+                self.unlink_name(remote, kref)?;
+            }
+        }
+        Ok(Answer::Done)
+    }
+
+    fn set_remote_state(&mut self, remote: RemoteId, state: RemoteState) -> Result<RemoteRecord, Fault> {
+        let mut record = self.need::<Remotes>(&remote)?;
+        record.state = state;
+        self.put::<Remotes>(&remote, &record);
+        Ok(record)
+    }
+}

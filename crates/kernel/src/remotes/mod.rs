@@ -1,0 +1,133 @@
+//! Remotes: peer kernels as endpoints, like vats, but reached through a conversation (`remote/LINK.md`).
+//!
+//! What always holds: nothing here transmits. What a peer is to hear is a row of the outbox, written in the turn of its
+//! cause; the node puts rows on the wire after their commit (G2). Connections are the node's matter; which conversation
+//! a connection speaks for is said by [`LinkNews`].
+
+mod garbage;
+mod meeting;
+mod names;
+mod receiving;
+mod redeeming;
+mod sending;
+mod validate;
+
+pub(crate) use garbage::RemoteGarbage;
+pub use meeting::{Greeting, greet, hello};
+pub use receiving::{Heard, hear, hear_ack};
+
+use crate::blame::{Blame, Fault, Refused};
+use crate::control::PeerInfo;
+use crate::ctx::Ctx;
+use sturdy_remote::Position;
+use sturdy_store::{PeerKind, Read, RemoteCursor, RemoteCursors, RemoteRecord, RemoteState, Remotes, RemotesByPeer};
+use sturdy_types::{ConnectionId, RemoteId};
+
+/// What a turn means for the links to a peer. The node acts on it once the turn is merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkNews {
+    /// There is something in the outbox, or somebody wants to talk to the peer.
+    Wanted(RemoteId),
+    /// All connections to this peer speak for a conversation that is over.
+    Cut(RemoteId),
+    /// This connection speaks for the present conversation with this peer from now on.
+    Bound {
+        /// The connection.
+        connection: ConnectionId,
+        /// The peer.
+        remote: RemoteId,
+        /// The conversation.
+        conversation: u64,
+        /// What the peer speaks.
+        kind: PeerKind,
+    },
+}
+
+/// Where the conversation stands, as `sturdy-remote` thinks of it.
+pub(crate) const fn position(cursor: &RemoteCursor) -> Position {
+    let RemoteCursor { first_pending, next_send, highest_received, .. } = *cursor;
+    Position { first_pending, next_send, highest_received }
+}
+
+impl Ctx<'_, '_> {
+    pub(crate) fn remote_cursor(&self, remote: RemoteId) -> Result<RemoteCursor, Fault> {
+        self.need::<RemoteCursors>(&remote)
+    }
+
+    /// Reads, changes and writes the cursor of a remote.
+    pub(crate) fn change_remote<R>(
+        &mut self,
+        remote: RemoteId,
+        change: impl FnOnce(&mut RemoteCursor) -> R,
+    ) -> Result<R, Fault> {
+        let mut cursor = self.remote_cursor(remote)?;
+        let changed = change(&mut cursor);
+        self.put::<RemoteCursors>(&remote, &cursor);
+        Ok(changed)
+    }
+
+    /// Somebody has something for this peer, or hopes for something from it.
+    pub(crate) fn want(&mut self, remote: RemoteId) {
+        let news = LinkNews::Wanted(remote);
+        if self.effects.links.last() != Some(&news) {
+            self.effects.links.push(news);
+        }
+    }
+
+    /// Makes a peer known, or notes where it may be found.
+    pub(crate) fn add_peer(&mut self, peer: &str, hints: Vec<String>) -> Result<RemoteId, Blame> {
+        if let Some(remote) = self.get::<RemotesByPeer>(&peer.to_owned())? {
+            let mut record = self.need::<Remotes>(&remote)?;
+            if !hints.is_empty() && record.hints != hints {
+                record.hints = hints;
+                self.put::<Remotes>(&remote, &record);
+            }
+            return Ok(remote);
+        }
+        let count = self.turn.scan::<Remotes>(&(), None, self.limits.remotes)?.len();
+        if count >= self.limits.remotes {
+            return Err(Refused::TooManyPeers { limit: self.limits.remotes }.into());
+        }
+        let remote = self.next_id(|counters| {
+            counters.remotes += 1;
+            RemoteId(counters.remotes)
+        })?;
+        let record = RemoteRecord {
+            peer: peer.to_owned(),
+            hints,
+            peer_incarnation: None,
+            conversation: 1,
+            kind: PeerKind::Unknown,
+            state: RemoteState::Open,
+        };
+        self.put::<Remotes>(&remote, &record);
+        self.put::<RemotesByPeer>(&record.peer, &remote);
+        self.put::<RemoteCursors>(&remote, &RemoteCursor::default());
+        Ok(remote)
+    }
+
+    pub(crate) fn known_peer(&self, peer: &str) -> Result<RemoteId, Blame> {
+        self.get::<RemotesByPeer>(&peer.to_owned())?.ok_or_else(|| Refused::NoSuchPeer(peer.to_owned()).into())
+    }
+
+    pub(crate) fn peers(&self) -> Result<Vec<PeerInfo>, Fault> {
+        let mut peers = Vec::new();
+        for (id, record) in self.scan::<Remotes>(&())? {
+            let cursor = self.remote_cursor(id)?;
+            peers.push(PeerInfo {
+                id,
+                peer: record.peer,
+                hints: record.hints,
+                incarnation: record.peer_incarnation,
+                conversation: record.conversation,
+                kind: record.kind,
+                state: record.state,
+                pending_messages: cursor.next_send - cursor.first_pending,
+                pending_bytes: cursor.outbox_bytes,
+                received: cursor.highest_received,
+                offences: cursor.offences,
+            });
+        }
+        Ok(peers)
+    }
+}

@@ -1,0 +1,428 @@
+//! What a peer says takes effect: acknowledgements, messages, settlements, garbage (`remote/LINK.md`, "Receiving one
+//! message, in one turn").
+//!
+//! What always holds: the position moves by one per message, whatever the message says; a message that can never be
+//! processed changes nothing else but a counter and at most the result that it names (L13); messages that the kernel makes
+//! because of this one are numbered before one that acknowledges it is (L5).
+
+use super::names::flipped;
+use super::validate::{Speaker, Target};
+use crate::blame::Fault;
+use crate::ctx::Ctx;
+use crate::event::Notice;
+use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, Receipt};
+use sturdy_smallcaps::extract_single_ref;
+use sturdy_store::{
+    DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, Retiring,
+    RetiringRecord, VatCursors, Withheld, WithheldRecord,
+};
+use sturdy_types::{CapData, Code, KRef, KernelError, Message, PromiseId, RRef, RemoteId, Resolution};
+
+/// How many rows are looked at at once.
+const FEW_ROWS: usize = 32;
+
+/// What became of a numbered message.
+#[derive(Debug)]
+pub enum Heard {
+    /// It has taken effect, or was consumed.
+    Taken,
+    /// It had before: acknowledge it again.
+    Duplicate,
+    /// Something before it is missing. It is handed back.
+    Gap(Box<Envelope>),
+    /// It acknowledges what was never sent: nothing changed, hang up.
+    Liar(AckBeyondSent),
+}
+
+/// What the peer had numbered when it acknowledged something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Numbered {
+    /// Everything up to here.
+    UpTo(u64),
+    /// It did not say.
+    Unknown,
+}
+
+/// Why a message can never be processed.
+pub(crate) struct Offence {
+    why: String,
+    result: Option<RRef>,
+}
+
+/// The turn of a numbered message.
+pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope) -> Result<Heard, Fault> {
+    let receipt = super::position(&ctx.remote_cursor(remote)?).receipt(envelope.seq);
+    if let Some(ack) = envelope.ack
+        && let Err(lie) = ctx.acknowledged(remote, ack, Numbered::UpTo(envelope.seq))?
+    {
+        return Ok(Heard::Liar(lie));
+    }
+    let heard = match receipt {
+        Receipt::Next => {
+            ctx.take(remote, envelope)?;
+            Heard::Taken
+        }
+        Receipt::Duplicate => Heard::Duplicate,
+        Receipt::Gap => Heard::Gap(Box::new(envelope)),
+    };
+    ctx.work_off(remote)?;
+    ctx.close()?;
+    Ok(heard)
+}
+
+/// The turn of a standalone acknowledgement. `Some` if it covers what was never sent: nothing changed, hang up.
+pub fn hear_ack(
+    ctx: &mut Ctx<'_, '_>,
+    remote: RemoteId,
+    ack: u64,
+    alloc: Option<u64>,
+) -> Result<Option<AckBeyondSent>, Fault> {
+    let numbered = alloc.map_or(Numbered::Unknown, Numbered::UpTo);
+    if let Err(lie) = ctx.acknowledged(remote, ack, numbered)? {
+        return Ok(Some(lie));
+    }
+    ctx.work_off(remote)?;
+    ctx.close()?;
+    Ok(None)
+}
+
+impl Ctx<'_, '_> {
+    /// Frees what the peer has, and notes until when it may still use names that it was told are settled.
+    fn acknowledged(
+        &mut self,
+        remote: RemoteId,
+        ack: u64,
+        numbered: Numbered,
+    ) -> Result<Result<(), AckBeyondSent>, Fault> {
+        let cursor = self.remote_cursor(remote)?;
+        let mut position = super::position(&cursor);
+        let freed = match position.acknowledged(ack) {
+            Ok(freed) => freed,
+            Err(lie) => return Ok(Err(lie)),
+        };
+        let mut bytes = 0;
+        for seq in freed.clone() {
+            bytes += self.need::<Outbox>(&(remote, seq))?.len() as u64;
+            self.delete::<Outbox>(&(remote, seq));
+        }
+        if !freed.is_empty() {
+            self.change_remote(remote, |cursor| {
+                cursor.first_pending = freed.end;
+                cursor.outbox_bytes -= bytes;
+            })?;
+        }
+        // A `whatever` peer forwards after it has acknowledged, so its numbers prove nothing.
+        if let Numbered::UpTo(until) = numbered
+            && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy
+        {
+            self.date(remote, ack, until + 1)?; // so that zero means: not acknowledged
+        }
+        Ok(Ok(()))
+    }
+
+    /// Everything that waited for `ack` waits for the number `until` of the peer from now on.
+    fn date(&mut self, remote: RemoteId, ack: u64, until: u64) -> Result<(), Fault> {
+        let mut after = None;
+        loop {
+            // A few at a time: there may be many, and mostly the first are meant.
+            let rows = self.turn.scan::<Retiring>(&remote, after.as_ref(), FEW_ROWS)?;
+            let (count, last) = (rows.len(), rows.last().map(|(key, _)| *key));
+            for ((_, seq), retiring) in rows {
+                if seq <= ack && retiring.until == 0 {
+                    self.put::<Retiring>(&(remote, seq), &RetiringRecord { until, ..retiring });
+                }
+            }
+            after = last;
+            if count < FEW_ROWS || last.is_none_or(|(_, seq)| seq > ack) {
+                break;
+            }
+        }
+        for (key, withheld) in self.scan::<Withheld>(&remote)? {
+            if withheld.until == 0 && withheld.sent <= ack {
+                self.put::<Withheld>(&key, &WithheldRecord { until, ..withheld });
+            }
+        }
+        Ok(())
+    }
+
+    /// What waited for numbers of the peer that have taken effect now.
+    fn work_off(&mut self, remote: RemoteId) -> Result<(), Fault> {
+        let cursor = self.remote_cursor(remote)?;
+        let due = |until: u64| until != 0 && until - 1 <= cursor.highest_received;
+        loop {
+            let rows = self.turn.scan::<Retiring>(&remote, None, FEW_ROWS)?;
+            // They are acknowledged in order and so become due in order.
+            let rows: Vec<_> = rows.into_iter().take_while(|(_, retiring)| due(retiring.until)).collect();
+            let all = rows.len() == FEW_ROWS;
+            for ((_, seq), retiring) in rows {
+                self.delete::<Retiring>(&(remote, seq));
+                for name in retiring.names {
+                    self.forget_ref(remote, name)?;
+                }
+            }
+            if !all {
+                break;
+            }
+        }
+        for ((_, id), withheld) in self.scan::<Withheld>(&remote)? {
+            if due(withheld.until) {
+                self.delete::<Withheld>(&(remote, id));
+                let slots = withheld.value.clone();
+                self.settle(id, withheld.rejected, withheld.value)?;
+                self.drain()?;
+                self.release_slots(&slots)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message takes effect, then the position moves.
+    fn take(&mut self, remote: RemoteId, envelope: Envelope) -> Result<(), Fault> {
+        let Envelope { seq, ack, body } = envelope;
+        let taken = match body {
+            Err(why) => Err(Offence { why, result: None }),
+            Ok(Body::Deliver(delivered)) => self.take_delivered(remote, ack.unwrap_or(0), delivered)?,
+            Ok(Body::RedeemUrl { url, key }) => self.answer_redemption(remote, &url, key)?,
+            Ok(Body::RedeemUrlReply { key, reply }) => self.redeemed(remote, &key, reply)?,
+        };
+        if let Err(offence) = taken {
+            self.consume(remote, offence)?;
+        }
+        self.drain()?;
+        self.change_remote(remote, |cursor| cursor.highest_received = seq)
+    }
+
+    /// A message that can never be processed (L13).
+    fn consume(&mut self, remote: RemoteId, Offence { why, result }: Offence) -> Result<(), Fault> {
+        self.change_remote(remote, |cursor| cursor.offences += 1)?;
+        let cursor = self.remote_cursor(remote)?;
+        if let Some(result) = result
+            && cursor.names < self.limits.remote_names
+            && self.check_result(Speaker { remote, cursor: &cursor }, result)?.is_ok()
+        {
+            let id = self.result_from_remote(remote, result)?;
+            self.reject(id, Code::DeliveryFailed, format!("the message was refused: {why}"))?;
+        }
+        self.notice(Notice::PeerOffended { remote, why });
+        Ok(())
+    }
+
+    fn take_delivered(
+        &mut self,
+        remote: RemoteId,
+        ack: u64,
+        delivered: Delivered,
+    ) -> Result<Result<(), Offence>, Fault> {
+        match delivered {
+            Delivered::Message { target, message } => self.take_message(remote, target, message),
+            Delivered::Notify(batch) => self.take_settlements(remote, ack, batch),
+            Delivered::DropExports(names) => self.take_garbage(remote, ack, &names, Let::Go),
+            Delivered::RetireExports(names) => self.take_garbage(remote, ack, &names, Let::Retire),
+            Delivered::RetireImports(names) => self.take_gone(remote, &names),
+            Delivered::BringOutYourDead => {
+                // Only vats that have worked since their last reap: a peer that asks often gets nothing more done.
+                for (vat, cursor) in self.scan::<VatCursors>(&())? {
+                    if cursor.deliveries_since_reap > 0 && !cursor.failed {
+                        self.schedule_reap(vat)?;
+                    }
+                }
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    fn take_message(
+        &mut self,
+        remote: RemoteId,
+        target: RRef,
+        message: Message<RRef>,
+    ) -> Result<Result<(), Offence>, Fault> {
+        let cursor = self.remote_cursor(remote)?;
+        let by = Speaker { remote, cursor: &cursor };
+        if let Err(why) = self.check_message(by, target, &message)? {
+            return Ok(Err(Offence { why, result: message.result }));
+        }
+        let target = match self.check_target(by, target)? {
+            Target::Known(kref) => Some(kref),
+            Target::Gone => None,
+            Target::Wrong(why) => return Ok(Err(Offence { why, result: message.result })),
+        };
+        // Crossed even if the target is gone: the peer believes that we hold what it mentions.
+        let methargs = self.capdata_to_kernel_from(remote, message.methargs)?;
+        let result = message.result.map(|rref| self.result_from_remote(remote, rref)).transpose()?;
+        match (target, result) {
+            (Some(target), _) => self.send(target, Message { methargs, result: result.map(KRef::Promise) })?,
+            (None, Some(result)) => self.reject(result, Code::ObjectDeleted, "the target does not exist any more")?,
+            (None, None) => {}
+        }
+        Ok(Ok(()))
+    }
+
+    fn take_settlements(
+        &mut self,
+        remote: RemoteId,
+        ack: u64,
+        mut batch: Vec<Resolution<RRef>>,
+    ) -> Result<Result<(), Offence>, Fault> {
+        let cursor = self.remote_cursor(remote)?;
+        let by = Speaker { remote, cursor: &cursor };
+        if self.need::<Remotes>(&remote)?.kind == PeerKind::Whatever {
+            self.leave_out_echoes(by, &mut batch)?;
+        }
+        if let Err(why) = self.check_settlements(by, &batch)? {
+            return Ok(Err(Offence { why, result: None }));
+        }
+        let mut settled = Vec::with_capacity(batch.len());
+        for Resolution { promise, rejected, value } in batch {
+            if let KRef::Promise(id) = self.remote_to_kernel(remote, promise)? {
+                settled.push((id, rejected, self.capdata_to_kernel_from(remote, value)?));
+            }
+        }
+        for (id, rejected, value) in settled {
+            self.settled_by_peer(remote, ack, id, rejected, value)?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// The reference tells us again what we told it (wire-protocol §3.5).
+    fn leave_out_echoes(&self, by: Speaker<'_>, batch: &mut Vec<Resolution<RRef>>) -> Result<(), Fault> {
+        let mut left = Vec::with_capacity(batch.len());
+        for one in batch.drain(..) {
+            if self.check_result(by, one.promise)?.is_ok() {
+                left.push(one);
+            }
+        }
+        *batch = left;
+        Ok(())
+    }
+
+    /// The peer settles a promise: at once, or, if later messages could overtake those that went to it, once these have
+    /// come back (L5).
+    fn settled_by_peer(
+        &mut self,
+        remote: RemoteId,
+        ack: u64,
+        id: PromiseId,
+        rejected: bool,
+        value: CapData<KRef>,
+    ) -> Result<(), Fault> {
+        let sent = self.need::<RemoteNames>(&(id.into(), remote))?.last_named;
+        self.unlink_name(remote, id.into())?;
+        let next = if rejected { None } else { extract_single_ref(&value).copied() };
+        let comes_home = match next {
+            None => false,
+            Some(KRef::Object(object)) => self.need::<Objects>(&object)?.owner != Owner::Remote(remote),
+            Some(kref @ KRef::Promise(_)) if self.peer_decides(remote, kref)? => {
+                // Whatever went to this promise is on its way to that one.
+                let name = self.need::<RemoteNames>(&(kref, remote))?;
+                let last_named = name.last_named.max(sent);
+                self.put::<RemoteNames>(&(kref, remote), &RemoteName { last_named, ..name });
+                false
+            }
+            Some(KRef::Promise(_)) => true,
+        };
+        if comes_home && sent > ack && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy {
+            self.hold_slots(&value)?;
+            self.put::<Withheld>(&(remote, id), &WithheldRecord { sent, until: 0, rejected, value });
+            return Ok(());
+        }
+        self.settle(id, rejected, value)
+    }
+
+    /// The peer lets go of objects of ours (L7).
+    fn take_garbage(
+        &mut self,
+        remote: RemoteId,
+        ack: u64,
+        names: &[RRef],
+        how: Let,
+    ) -> Result<Result<(), Offence>, Fault> {
+        let cursor = self.remote_cursor(remote)?;
+        let whatever = self.need::<Remotes>(&remote)?.kind == PeerKind::Whatever;
+        let mut found = Vec::with_capacity(names.len());
+        for &name in names {
+            let rref = match name {
+                RRef::Export(_) if whatever => flipped(name), // its signs are wrong here (wire-protocol §3.5)
+                other => other,
+            };
+            let RRef::Import(number) = rref else {
+                return Ok(Err(offence(format!("{name} is no object of ours to let go of"))));
+            };
+            match self.named(remote, rref)? {
+                Some(KRef::Object(id)) => found.push(id),
+                _ if number <= cursor.last_object => {}
+                _ => return Ok(Err(offence(format!("the peer was never given {name}")))),
+            }
+        }
+        for id in found {
+            // A name may stand twice in the list.
+            let Some(name) = self.name_of(remote, id.into())? else { continue };
+            let stale = name.lost || ack < name.last_named;
+            match how {
+                Let::Go if name.reachable && !stale => {
+                    self.put::<RemoteNames>(&(id.into(), remote), &RemoteName { reachable: false, ..name });
+                    self.weaken(id)?;
+                }
+                Let::Retire if !name.reachable && !stale => self.unlink_name(remote, id.into())?,
+                // A peer that retires what it reaches has not dropped it: as if it had said nothing.
+                Let::Go | Let::Retire => {}
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Objects of the peer are gone.
+    fn take_gone(&mut self, remote: RemoteId, names: &[RRef]) -> Result<Result<(), Offence>, Fault> {
+        let whatever = self.need::<Remotes>(&remote)?.kind == PeerKind::Whatever;
+        let mut found = Vec::with_capacity(names.len());
+        for &name in names {
+            let rref = match name {
+                RRef::Import(_) if whatever => flipped(name),
+                other => other,
+            };
+            match (rref, self.named(remote, rref)?) {
+                (RRef::Export(_), Some(KRef::Object(id))) => found.push(id),
+                (RRef::Export(_), _) => {} // we have forgotten it, and the peer does not know yet
+                _ => return Ok(Err(offence(format!("{name} is no object of the peer")))),
+            }
+        }
+        for id in found {
+            if self.name_of(remote, id.into())?.is_some() {
+                self.orphan_remote_object(remote, id)?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The owner of an object is no more, or has forgotten it.
+    pub(crate) fn orphan_remote_object(&mut self, remote: RemoteId, id: sturdy_types::ObjectId) -> Result<(), Fault> {
+        self.unlink_name(remote, id.into())?;
+        let mut object = self.need::<Objects>(&id)?;
+        object.owner = Owner::Orphan;
+        self.put::<Objects>(&id, &object);
+        self.maybe_free.insert(id.into());
+        Ok(())
+    }
+
+    /// Rejects everything that the peer was deciding.
+    pub(crate) fn reject_remote(&mut self, remote: RemoteId, error: &KernelError) -> Result<(), Fault> {
+        let decider = Decider::Remote(remote);
+        for ((_, id), ()) in self.scan::<DecidedBy>(&decider)? {
+            if self.decider(id)? == Some(decider) {
+                self.settle(id, true, error.to_capdata())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a peer lets go.
+#[derive(Clone, Copy)]
+enum Let {
+    Go,
+    Retire,
+}
+
+pub(crate) fn offence(why: String) -> Offence {
+    Offence { why, result: None }
+}

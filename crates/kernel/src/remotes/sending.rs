@@ -1,0 +1,197 @@
+//! What goes to a peer: messages, settlements. All of it is appended to the outbox in the turn of its cause.
+//!
+//! What always holds: the numbers in the outbox are consecutive; a message that is refused takes no number and names
+//! nothing; a settlement is told after the messages that waited for it, so that the peer hears both in the order in
+//! which they took effect (L5).
+
+use super::names::flipped;
+use crate::blame::Fault;
+use crate::ctx::Ctx;
+use crate::routing::Work;
+use sturdy_remote::{Body, Delivered, Envelope, MAX_FRAME_BYTES, Packet, encode};
+use sturdy_store::{
+    Decider, Outbox, PeerKind, PromiseQueue, PromiseState, Promises, RemoteName, RemoteNames, RemoteState, Remotes,
+    Retiring, RetiringRecord,
+};
+use sturdy_types::{CapData, Code, KRef, KernelError, Message, PromiseId, RRef, RemoteId, Resolution, json_string};
+
+/// Bytes around the content of a message, and of each settlement in a list: generous.
+const ENVELOPE_BYTES: usize = 256;
+
+/// Bytes of a reference in a list: `"rp+9007199254740991",`, rounded up.
+const REFERENCE_BYTES: usize = 26;
+
+/// The most entries of one list on the wire.
+pub(crate) const LIST_ENTRIES: usize = 10_000;
+
+impl Ctx<'_, '_> {
+    /// Sends a message to an object or promise of the peer, or ends it with the reason why not. The caller has seen that
+    /// the target has a name.
+    pub(crate) fn send_to_remote(
+        &mut self,
+        remote: RemoteId,
+        target: KRef,
+        mut message: Message<KRef>,
+    ) -> Result<(), Fault> {
+        if let Some(error) = self.cannot_send(remote, &message)? {
+            return self.splat(target, &message, &error);
+        }
+        let seq = self.remote_cursor(remote)?.next_send;
+        let name = self.need::<RemoteNames>(&(target, remote))?;
+        if let KRef::Promise(_) = target {
+            self.put::<RemoteNames>(&(target, remote), &RemoteName { last_named: seq, ..name });
+        }
+        let result = match message.result {
+            Some(KRef::Promise(id)) => id,
+            Some(KRef::Object(id)) => {
+                return Err(crate::blame::broken(format!("{id} stands where a result promise should")));
+            }
+            None => {
+                // The reference refuses messages without a result, and a failure has to reach somebody.
+                let id = self.new_promise(Decider::Nobody)?;
+                self.hold_promise(id)?;
+                message.result = Some(id.into());
+                id
+            }
+        };
+        let methargs = self.capdata_to_remote(remote, message.methargs.clone(), seq)?;
+        let wire_result = flipped(self.result_to_remote(remote, result, seq)?);
+        let told = Message { methargs, result: Some(wire_result) };
+        let target = flipped(name.rref);
+        self.append(remote, Body::Deliver(Delivered::Message { target, message: told }))?;
+        self.follow(result)?;
+        self.release_message(&message)
+    }
+
+    /// Why a new message to the peer is refused, if it is (L9): asked before it takes a number.
+    pub(crate) fn cannot_send(
+        &mut self,
+        remote: RemoteId,
+        message: &Message<KRef>,
+    ) -> Result<Option<KernelError>, Fault> {
+        if let Some(error) = self.not_open(remote)? {
+            return Ok(Some(error));
+        }
+        let slots = message.methargs.slots.len();
+        if value_bytes(&message.methargs) + ENVELOPE_BYTES > MAX_FRAME_BYTES || slots > LIST_ENTRIES {
+            let what = format!("a message to a peer may have {MAX_FRAME_BYTES} bytes and {LIST_ENTRIES} references");
+            return Ok(Some(KernelError::new(Code::MessageTooLarge, what)));
+        }
+        Ok(None)
+    }
+
+    /// Why nothing new may be sent to the peer by a user. A given-up peer is revived by it (L10).
+    pub(crate) fn not_open(&mut self, remote: RemoteId) -> Result<Option<KernelError>, Fault> {
+        let mut record = self.need::<Remotes>(&remote)?;
+        if record.state == RemoteState::Closed {
+            let what = format!("the connection to {} was closed", record.peer);
+            return Ok(Some(KernelError::new(Code::ConnectionClosed, what)));
+        }
+        let cursor = self.remote_cursor(remote)?;
+        let full = cursor.next_send - cursor.first_pending >= self.limits.remote_outbox_messages
+            || cursor.outbox_bytes >= self.limits.remote_outbox_bytes;
+        if full {
+            let what = format!("the outbox for {} is full", record.peer);
+            return Ok(Some(KernelError::new(Code::QueueFull, what)));
+        }
+        if record.state == RemoteState::GivenUp {
+            record.state = RemoteState::Open;
+            self.put::<Remotes>(&remote, &record);
+        }
+        Ok(None)
+    }
+
+    /// Appends a message to the outbox. It is never refused: whoever may be refused was asked before.
+    pub(crate) fn append(&mut self, remote: RemoteId, body: Body) -> Result<u64, Fault> {
+        let cursor = self.remote_cursor(remote)?;
+        let seq = cursor.next_send;
+        let ack = super::position(&cursor).ack();
+        let text = encode(&Packet::Message(Envelope { seq, ack, body: Ok(body) }));
+        self.change_remote(remote, |cursor| {
+            cursor.next_send += 1;
+            cursor.outbox_bytes += text.len() as u64;
+        })?;
+        self.put::<Outbox>(&(remote, seq), &text);
+        self.want(remote);
+        Ok(seq)
+    }
+
+    /// Messages that waited for a promise follow the message that decides it now: they go before everything that is
+    /// still on its way in this turn.
+    fn follow(&mut self, id: PromiseId) -> Result<(), Fault> {
+        let mut promise = self.need::<Promises>(&id)?;
+        let PromiseState::Unresolved { queue_head, queue_tail, .. } = &mut promise.state else { return Ok(()) };
+        let waiting = *queue_head..*queue_tail;
+        *queue_head = *queue_tail;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.put::<Promises>(&id, &promise);
+        for index in waiting.rev() {
+            let message = self.need::<PromiseQueue>(&(id, index))?;
+            self.delete::<PromiseQueue>(&(id, index));
+            self.work.push_front(Work::Route { target: id.into(), message, parked: true });
+        }
+        Ok(())
+    }
+
+    /// Whether messages to an unsettled promise go to the peer that decides it. To a `whatever` peer they do not: it
+    /// forwards at its leisure, so their order could not be kept.
+    pub(crate) fn pipelines(&self, remote: RemoteId, id: PromiseId) -> Result<bool, Fault> {
+        Ok(self.peer_decides(remote, id.into())? && self.need::<Remotes>(&remote)?.kind != PeerKind::Whatever)
+    }
+
+    /// Tells the peer how a promise was settled, and every settled promise that its value mentions. From then on the
+    /// names stand only for what the peer sent before it heard.
+    pub(crate) fn tell_remote(&mut self, remote: RemoteId, id: PromiseId) -> Result<(), Fault> {
+        if self.name_of(remote, id.into())?.is_none() {
+            return Ok(()); // an earlier message told it, or the conversation has ended
+        }
+        let settled = self.settled_closure(id)?;
+        let mut names = Vec::with_capacity(settled.len());
+        for (id, ..) in &settled {
+            names.push(self.settled_name(remote, *id, 0)?);
+        }
+        let mut batch = Batch::default();
+        for (&rref, (_, mut rejected, mut value)) in names.iter().zip(settled.iter().cloned()) {
+            let mut bytes = value_bytes(&value) + ENVELOPE_BYTES;
+            if bytes + ENVELOPE_BYTES > MAX_FRAME_BYTES || value.slots.len() > LIST_ENTRIES {
+                let error = KernelError::new(Code::MessageTooLarge, "the value is too large to be told to a peer");
+                (rejected, value) = (true, error.to_capdata());
+                bytes = value_bytes(&value) + ENVELOPE_BYTES;
+            }
+            if batch.bytes + bytes + ENVELOPE_BYTES > MAX_FRAME_BYTES || batch.told.len() >= LIST_ENTRIES {
+                self.notify_remote(remote, std::mem::take(&mut batch))?;
+            }
+            let seq = self.remote_cursor(remote)?.next_send;
+            let value = self.capdata_to_remote(remote, value, seq)?;
+            batch.bytes += bytes;
+            batch.names.push(rref);
+            batch.told.push(Resolution { promise: flipped(rref), rejected, value });
+        }
+        self.notify_remote(remote, batch)?;
+        for (id, ..) in &settled {
+            self.delete::<RemoteNames>(&((*id).into(), remote));
+        }
+        Ok(())
+    }
+
+    fn notify_remote(&mut self, remote: RemoteId, batch: Batch) -> Result<(), Fault> {
+        let seq = self.append(remote, Body::Deliver(Delivered::Notify(batch.told)))?;
+        self.put::<Retiring>(&(remote, seq), &RetiringRecord { names: batch.names, until: 0 });
+        Ok(())
+    }
+}
+
+/// Settlements that go in one message.
+#[derive(Default)]
+struct Batch {
+    told: Vec<Resolution<RRef>>,
+    names: Vec<RRef>,
+    bytes: usize,
+}
+
+/// What a value takes on the wire, at most.
+fn value_bytes(value: &CapData<KRef>) -> usize {
+    json_string(&value.body).len() + REFERENCE_BYTES * value.slots.len()
+}
