@@ -16,3 +16,4 @@ mod ready;
 pub use flight::{FlightRecord, Moment};
 pub use node::{AuditMode, Node, NodeStats};
 pub use sturdy_kernel as kernel;
+pub use sturdy_remote as remote;

@@ -55,7 +55,7 @@ pub(crate) struct Links {
     /// Somebody has something for these peers.
     wanted: BTreeSet<RemoteId>,
     /// The host was asked to dial these.
-    dialling: BTreeSet<RemoteId>,
+    dialling: BTreeMap<String, RemoteId>,
     pacing: PacerLimits,
 }
 
@@ -66,8 +66,9 @@ impl Links {
 
     pub(crate) fn closed(&mut self, connection: ConnectionId) {
         let Some(link) = self.links.remove(&connection) else { return };
+        // A connection may end before it is bound: whoever was to be reached by it is dialled again.
+        self.wanted.extend(self.dialling.remove(&link.peer));
         if let Some(Binding { remote, .. }) = link.bound {
-            self.dialling.remove(&remote);
             self.wanted.insert(remote);
             if self.talks.get(&remote).is_some_and(|talk| talk.connection == connection) {
                 self.talks.remove(&remote);
@@ -94,7 +95,7 @@ impl Links {
             LinkNews::Cut(remote) => {
                 self.talks.remove(&remote);
                 self.held.remove(&remote);
-                self.dialling.remove(&remote);
+                self.dialling.retain(|_, dialled| *dialled != remote);
                 let speaks = |link: &Link| link.bound.is_some_and(|bound| bound.remote == remote);
                 let cut: Vec<_> = self.links.iter().filter(|(_, link)| speaks(link)).map(|(id, _)| *id).collect();
                 for connection in &cut {
@@ -105,7 +106,7 @@ impl Links {
             LinkNews::Bound { connection, remote, conversation, kind } => {
                 let Some(link) = self.links.get_mut(&connection) else { return Vec::new() };
                 link.bound = Some(Binding { remote, conversation, kind });
-                self.dialling.remove(&remote);
+                self.dialling.remove(&link.peer);
                 let pacer = Pacer::new(self.pacing.clone(), first_pending);
                 let heard = self.talks.remove(&remote).map_or(0, |talk| talk.heard);
                 self.talks.insert(remote, Talk { connection, kind, pacer, heard });
@@ -170,12 +171,12 @@ impl Links {
             talk.speak(now, read, remote, &cursor, out)?;
         }
         for remote in std::mem::take(&mut self.wanted) {
-            if self.talks.contains_key(&remote) || self.dialling.contains(&remote) {
+            if self.talks.contains_key(&remote) {
                 continue;
             }
             let Some(record) = read.get::<Remotes>(&remote)? else { continue };
-            if record.state == RemoteState::Open {
-                self.dialling.insert(remote);
+            if record.state == RemoteState::Open && !self.dialling.contains_key(&record.peer) {
+                self.dialling.insert(record.peer.clone(), remote);
                 out.push(Effect::Connect { peer: record.peer, hints: record.hints });
             }
         }

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each test file uses a part of it
 
 pub mod puppet;
+pub mod worlds;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -56,6 +57,10 @@ pub struct World {
     pub settled: BTreeMap<CallId, Settled>,
     pub service_calls: Vec<(ServiceCallId, String, CapData<KRef>)>,
     pub notices: Vec<Notice>,
+    /// What links are to do: `Connect`, `Transmit`, `HangUp`, in order.
+    pub wire: Vec<Effect>,
+    /// What a new store becomes.
+    pub incarnation: Incarnation,
     /// What vats were told, one line each: `v1 message`.
     pub deliveries: Vec<String>,
 }
@@ -142,6 +147,8 @@ impl World {
             settled: BTreeMap::new(),
             service_calls: Vec::new(),
             notices: Vec::new(),
+            wire: Vec::new(),
+            incarnation: Incarnation([7; 16]),
             deliveries: Vec::new(),
         };
         world.boot(None, &[]);
@@ -161,7 +168,8 @@ impl World {
     pub fn boot_on(&mut self, engine: Box<dyn Engine>, died_on: Option<DeathNote>, system_names: &[&str]) {
         self.heaps.clear();
         self.pending.clear();
-        let mut node = Node::open(engine, Incarnation([7; 16]), self.limits.clone()).expect("the store opens");
+        self.wire.clear();
+        let mut node = Node::open(engine, self.incarnation, self.limits.clone()).expect("the store opens");
         node.set_audit_mode(AuditMode::EveryTurn);
         self.node = Some(node);
         let system_names = system_names.iter().map(|name| (*name).to_owned()).collect();
@@ -211,6 +219,17 @@ impl World {
 
     pub fn node_mut(&mut self) -> &mut Node {
         self.node.as_mut().expect("the node is open")
+    }
+
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Garbage is looked for until none is left; what links have to do waits.
+    pub fn wire_safe_settle_down(&mut self) {
+        let waiting = std::mem::take(&mut self.wire);
+        self.settle_down();
+        self.wire.splice(0..0, waiting);
     }
 
     pub fn pass_time(&mut self, ms: u64) {
@@ -275,6 +294,7 @@ impl World {
                 }
                 Effect::CallService { call, service, methargs } => self.service_calls.push((call, service, methargs)),
                 Effect::Notice(notice) => self.notices.push(notice),
+                link @ (Effect::Connect { .. } | Effect::Transmit { .. } | Effect::HangUp { .. }) => self.wire.push(link),
                 other => panic!("{other:?} is no outer effect"),
             }
         }

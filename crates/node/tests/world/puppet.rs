@@ -29,6 +29,7 @@ struct Texts {
     always: BTreeMap<(String, String), String>,
     once: BTreeMap<(String, String), VecDeque<String>>,
     log: Vec<String>,
+    durable: usize,
 }
 
 /// The scripts and the log that all puppets of a world share. It belongs to the test, so it survives every crash.
@@ -48,7 +49,21 @@ impl Puppets {
 
     /// What was delivered since the last time, a line each.
     pub fn told(&self) -> Vec<String> {
+        self.0.borrow_mut().durable = 0;
         std::mem::take(&mut self.0.borrow_mut().log)
+    }
+
+    /// What was said so far is durable.
+    pub fn committed(&self) {
+        let mut texts = self.0.borrow_mut();
+        texts.durable = texts.log.len();
+    }
+
+    /// What was said since is as if it had never been.
+    pub fn crashed(&self) {
+        let mut texts = self.0.borrow_mut();
+        let durable = texts.durable;
+        texts.log.truncate(durable);
     }
 
     fn act(&self, name: &str, delivery: &Delivery) -> Outcome {
@@ -334,6 +349,11 @@ impl Stage {
     pub fn empty(engine: Engines, limits: KernelLimits) -> Self {
         let puppets = Puppets::default();
         let world = World::on_engine(engine, limits, Box::new(puppets.clone()));
+        Self { world, puppets, roots: BTreeMap::new() }
+    }
+
+    /// A world made elsewhere.
+    pub fn over(world: World, puppets: Puppets) -> Self {
         Self { world, puppets, roots: BTreeMap::new() }
     }
 

@@ -1,0 +1,222 @@
+//! Peers that say what they must not: nothing but the position moves, nobody panics, the audit stays silent (G11).
+
+mod world;
+
+use proptest::prelude::*;
+use sturdy_kernel::Event;
+use sturdy_node::remote::Side;
+use sturdy_types::{ConnectionId, KernelLimits};
+use world::worlds::Worlds;
+
+/// Alice in A, and a peer B that says what the test says. B has alice as `-1`, and knows her unsettled promise `-1`.
+fn victim(limits: &KernelLimits) -> Worlds {
+    let mut w = Worlds::with_limits(limits, &[&["alice"], &[]]);
+    w.mute = Some(1);
+    w.stages[0].puppets.on("alice", "wait", "keep result");
+    w.stages[0].puppets.on("alice", "take", "resolve result = o+9");
+    let alice = w.stages[0].root("alice").into();
+    let url = "url".to_owned();
+    w.stages[0].ask(sturdy_kernel::Request::IssueUrl { object: alice, url }).expect("an object");
+    w.dial(1, 0);
+    greet(&mut w, "bb");
+    w.forge(0, r#"{"seq":1,"method":"redeemURL","params":["url","k"]}"#);
+    w.forge(0, &call(2, "ro-1", "wait", "rp+1", &[]));
+    w.stages[0].told();
+    w
+}
+
+fn greet(w: &mut Worlds, incarnation: &str) {
+    w.forge(
+        0,
+        &format!(
+            r#"{{"method":"handshake","params":{{"incarnationId":"{incarnation}","sturdy":{{"version":1,"conversation":1,"saw":null,"firstPending":1,"nextSend":1,"highestReceived":0}}}}}}"#
+        ),
+    );
+}
+
+fn call(seq: u64, target: &str, method: &str, result: &str, slots: &[&str]) -> String {
+    let slots: Vec<String> = slots.iter().map(|slot| format!("\"{slot}\"")).collect();
+    let slots = slots.join(",");
+    format!(
+        r##"{{"seq":{seq},"method":"deliver","params":["message","{target}",{{"methargs":{{"body":"#[\"{method}\",[]]","slots":[{slots}]}},"result":"{result}"}}]}}"##
+    )
+}
+
+fn notify(seq: u64, promise: &str, slots: &[&str]) -> String {
+    let slots: Vec<String> = slots.iter().map(|slot| format!("\"{slot}\"")).collect();
+    format!(
+        r##"{{"seq":{seq},"method":"deliver","params":["notify",[["{promise}",false,{{"body":"#\"$0\"","slots":[{}]}}]]]}}"##,
+        slots.join(",")
+    )
+}
+
+#[test]
+fn what_can_never_be_processed_is_consumed() {
+    let mut w = victim(&KernelLimits::default());
+    let frames = [
+        call(3, "ro-7", "take", "rp+2", &[]),           // never given
+        call(4, "ro+7", "take", "rp+3", &[]),           // its own object
+        call(5, "ro-1", "take", "rp-1", &[]),           // not its promise
+        call(6, "ro-1", "take", "rp+1", &[]),           // its promise, but the message decides it
+        call(7, "ro-1", "take", "rp+4", &["ro-9"]),     // a slot that it was never given
+        call(8, "ro-1", "take", "rp+4", &["rp-9"]),
+        call(9, "rp+9", "take", "rp+9", &[]),           // target and result
+        notify(10, "rp+1", &["ro+1"]),                  // it does not decide that
+        notify(11, "rp-1", &["ro+1"]),
+        notify(12, "rp+20", &["ro-9"]),
+        r#"{"seq":13,"method":"deliver","params":["dropExports",["ro-9"]]}"#.into(),
+        r#"{"seq":14,"method":"deliver","params":["dropExports",["ro+9"]]}"#.into(),
+        r#"{"seq":15,"method":"deliver","params":["retireImports",["ro-1"]]}"#.into(),
+        r#"{"seq":16,"method":"deliver","params":["nonsense"]}"#.into(),
+        r#"{"seq":17,"method":"nonsense","params":[]}"#.into(),
+        format!(r#"{{"seq":18,"method":"deliver","params":["dropExports",[{}]]}}"#, vec!["\"ro-1\""; 10_001].join(",")),
+    ];
+    for frame in &frames {
+        w.forge(0, frame);
+    }
+    let info = w.info(0, 1);
+    assert_eq!(info.received, 18);
+    assert_eq!(info.offences, 16);
+    w.heard(0, "");
+    w.forge(0, &call(19, "ro-1", "take", "rp+30", &["ro+1", "rp+31"]));
+    assert!(w.stages[0].told().contains("message o+0 take()"));
+}
+
+#[test]
+fn garbage_that_is_no_message_ends_the_connection() {
+    for frame in ["", "x", "[]", "null", "{}", r#"{"seq":0}"#, r#"{"ack":-1}"#, r#"{"ack":77}"#, r#"{"seq":3,"ack":77}"#] {
+        let mut w = victim(&KernelLimits::default());
+        w.forge(0, frame);
+        w.stages[0].commit().expect("the node goes on");
+        assert_eq!(w.info(0, 1).received, 2, "{frame}");
+        let newest = ConnectionId(w.connections());
+        let late = Event::Received { connection: newest, frame: call(3, "ro-1", "take", "rp+2", &[]).into_bytes() };
+        w.stages[0].event(late).expect("the node goes on");
+        w.stages[0].run();
+        assert_eq!(w.info(0, 1).received, 2, "{frame}: nothing is heard on it any more");
+    }
+}
+
+#[test]
+fn nothing_is_heard_before_the_handshake() {
+    let mut w = victim(&KernelLimits::default());
+    w.dial(1, 0);
+    w.forge(0, &call(3, "ro-1", "take", "rp+2", &[]));
+    assert_eq!(w.info(0, 1).received, 2);
+    let stranger = Event::Connected { connection: ConnectionId(99), peer: "Z".into(), side: Side::Listener };
+    w.stages[0].event(stranger).expect("the node goes on");
+}
+
+#[test]
+fn gaps_are_held_and_never_skipped() {
+    let mut w = victim(&KernelLimits::default());
+    w.forge(0, &call(5, "ro-1", "third", "rp+4", &[]));
+    w.forge(0, &call(4, "ro-1", "second", "rp+3", &[]));
+    w.forge(0, &call(9_000, "ro-1", "never", "rp+5", &[]));
+    assert_eq!(w.info(0, 1).received, 2);
+    w.forge(0, &call(3, "ro-1", "first", "rp+2", &[]));
+    assert_eq!(w.info(0, 1).received, 5);
+    w.heard(
+        0,
+        "alice <- message o+0 first() result p-3
+         alice <- message o+0 second() result p-4
+         alice <- message o+0 third() result p-5",
+    );
+}
+
+#[test]
+fn names_are_limited() {
+    let limits = KernelLimits { remote_names: 20, ..KernelLimits::default() };
+    let mut w = victim(&limits);
+    for round in 0..10u64 {
+        let names: Vec<String> = (0..4).map(|name| format!("rp+{}", 100 + round * 10 + name)).collect();
+        let slots: Vec<&str> = names.iter().map(String::as_str).collect();
+        w.forge(0, &call(3 + round, "ro-1", "wait", &format!("rp+{}", 109 + round * 10), &slots));
+    }
+    assert!(w.stages[0].census()["remote-refs"] <= 20);
+    assert!(w.info(0, 1).offences > 0);
+}
+
+fn reference() -> impl Strategy<Value = String> {
+    (prop_oneof!["ro", "rp"], prop_oneof!["\\+", "-"], 0u64..6).prop_map(|(kind, sign, number)| format!("{kind}{sign}{number}"))
+}
+
+fn references() -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::vec(reference(), 0..4)
+}
+
+#[derive(Debug, Clone)]
+enum Lie {
+    Call(String, String, Vec<String>),
+    Notify(String, Vec<String>),
+    Garbage(String, Vec<String>),
+    Ack(u64, u64),
+    Reply(String),
+    Act(u8),
+    Restart,
+}
+
+fn lie() -> impl Strategy<Value = Lie> {
+    prop_oneof![
+        4 => (reference(), reference(), references()).prop_map(|(target, result, slots)| Lie::Call(target, result, slots)),
+        3 => (reference(), references()).prop_map(|(promise, slots)| Lie::Notify(promise, slots)),
+        2 => (prop_oneof!["dropExports", "retireExports", "retireImports"], references())
+            .prop_map(|(kind, names)| Lie::Garbage(kind, names)),
+        2 => (1u64..12, 0u64..12).prop_map(|(ack, alloc)| Lie::Ack(ack, alloc)),
+        1 => reference().prop_map(Lie::Reply),
+        4 => any::<u8>().prop_map(Lie::Act),
+        1 => Just(Lie::Restart),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// The audit runs after every turn, and a fault would panic.
+    #[test]
+    fn no_peer_breaks_the_kernel(lies in proptest::collection::vec(lie(), 1..60)) {
+        let mut w = victim(&KernelLimits::default());
+        let mut life = 0;
+        for lie in lies {
+            let seq = w.info(0, 1).received + 1;
+            match lie {
+                Lie::Call(target, result, slots) => {
+                    let slots: Vec<&str> = slots.iter().map(String::as_str).collect();
+                    w.forge(0, &call(seq, &target, "take", &result, &slots));
+                }
+                Lie::Notify(promise, slots) => {
+                    let slots: Vec<&str> = slots.iter().map(String::as_str).collect();
+                    w.forge(0, &notify(seq, &promise, &slots));
+                }
+                Lie::Garbage(kind, names) => {
+                    let names: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+                    w.forge(0, &format!(r#"{{"seq":{seq},"method":"deliver","params":["{kind}",[{}]]}}"#, names.join(",")));
+                }
+                Lie::Ack(ack, alloc) => w.forge(0, &format!(r#"{{"ack":{ack},"alloc":{alloc}}}"#)),
+                Lie::Reply(name) => w.forge(0, &format!(r#"{{"seq":{seq},"method":"redeemURLReply","params":[true,"k","{name}"]}}"#)),
+                // Alice answers, calls back, passes on and lets go, as far as she can.
+                Lie::Act(choice) => {
+                    let script = match choice % 6 {
+                        0 => "resolve result = o+9",
+                        1 => "send o+9 ping(o+8)",
+                        2 => "send $0 ping(result); keep",
+                        3 => "ask $0 ping() -> p+50",
+                        4 => "resolve result = $0",
+                        _ => "keep result",
+                    };
+                    w.stages[0].puppets.on("alice", "take", if script.contains("p+50") { "keep result" } else { script });
+                }
+                Lie::Restart => {
+                    life += 1;
+                    w.dial(1, 0);
+                    greet(&mut w, &format!("b{life}"));
+                }
+            }
+            if w.has_no_connection() {
+                w.dial(1, 0);
+                greet(&mut w, &format!("b{life}"));
+            }
+        }
+        w.stages[0].wire_safe_settle_down();
+    }
+}

@@ -1,0 +1,166 @@
+//! Peers that come back: restarts, lost connections, lost stores, ends of conversations.
+
+mod world;
+
+use sturdy_kernel::{OnClose, Request};
+use sturdy_types::KernelLimits;
+use world::worlds::{Worlds, peer};
+
+/// Bob in B has the object `o-1` of alice in A; calls of it stay unanswered until alice says so.
+fn two() -> Worlds {
+    let mut w = Worlds::new(&[&["alice"], &["bob"]]);
+    let alice = w.introduce(0, "alice", 1);
+    w.tell(1, "bob", "keep $0", &[alice]);
+    w.stages[0].puppets.on("alice", "wait", "keep result");
+    w.settle_down();
+    w
+}
+
+fn told(w: &Worlds, world: usize) -> String {
+    w.stages[world].told()
+}
+
+#[test]
+fn messages_wait_for_the_connection() {
+    let mut w = two();
+    w.up = false;
+    w.cut_off(0);
+    w.tell(1, "bob", "ask o-1 hello() -> p+5", &[]);
+    assert_eq!(w.info(1, 0).pending_messages, 1);
+    w.up = true;
+    w.run();
+    assert!(told(&w, 0).contains("hello()"));
+    assert!(told(&w, 1).contains("notify p+5 fulfilled"));
+}
+
+#[test]
+fn both_dial_at_once() {
+    let mut w = two();
+    w.cut(0);
+    w.cut_off(1);
+    w.tell_later(1, "bob", "ask o-1 hello() -> p+5", &[]);
+    w.dial(0, 1);
+    w.dial(1, 0);
+    w.run();
+    assert!(told(&w, 1).contains("notify p+5 fulfilled"));
+    assert_eq!(told(&w, 0).matches("hello()").count(), 1);
+}
+
+#[test]
+fn a_restart_of_either_side_loses_nothing() {
+    for crashed in [0, 1] {
+        let mut w = two();
+        w.stages[0].puppets.on("alice", "hello", "resolve result = 7");
+        w.stages[1].puppets.on("bob", "go", "send o-1 hello() -> result");
+        let bob = w.stages[1].root("bob");
+        w.stages[1].send_named("r", bob, "go");
+        w.run_world(1);
+        w.crash(crashed);
+        w.run();
+        let again = w.stages[1].send_named("r", bob, "go");
+        w.run();
+        assert_eq!(w.stages[1].fate(again), "fulfilled 7");
+        assert_eq!(told(&w, 0).matches("hello()").count(), 1);
+    }
+}
+
+#[test]
+fn a_peer_without_its_state_rejects_what_it_decided() {
+    let mut w = two();
+    w.tell(1, "bob", "ask o-1 wait() -> p+5; ask p+5 more() -> p+6", &[]);
+    w.stages[1].told();
+    w.lose_store(0, &["alice"]);
+    w.run();
+    let bob = told(&w, 1);
+    assert!(bob.contains("notify p+5 rejected [Error: [KERNEL:PEER_RESTARTED]"), "{bob}");
+    assert!(bob.contains("notify p+6 rejected [Error: [KERNEL:PEER_RESTARTED]"), "{bob}");
+    w.tell(1, "bob", "ask o-1 hello() -> p+7", &[]);
+    assert!(told(&w, 1).contains("notify p+7 rejected [Error: [KERNEL:OBJECT_DELETED]"));
+    let alice = w.introduce(0, "alice", 1);
+    w.tell(1, "bob", "ask $0 hello() -> p+8", &[alice]);
+    assert!(told(&w, 1).contains("notify p+8 fulfilled"));
+}
+
+#[test]
+fn what_a_lost_incarnation_held_can_only_be_redeemed_again() {
+    let mut w = two();
+    w.lose_store(1, &["bob"]);
+    w.tell(0, "alice", "keep", &[]);
+    let alice = w.introduce(0, "alice", 1);
+    w.tell(1, "bob", "ask $0 hello() -> p+5", &[alice]);
+    assert!(told(&w, 1).contains("notify p+5 fulfilled"));
+    assert_eq!(w.info(0, 1).offences, 0);
+}
+
+#[test]
+fn giving_up_rejects_and_both_begin_again() {
+    let mut w = two();
+    w.tell(1, "bob", "ask o-1 wait() -> p+5", &[]);
+    w.stages[1].told();
+    w.stages[1].ask(Request::GiveUp(peer(0))).expect("it is given up");
+    w.run();
+    let bob = told(&w, 1);
+    assert!(bob.contains("notify p+5 rejected [Error: [KERNEL:CONNECTION_LOST]"), "{bob}");
+    w.tell(1, "bob", "ask o-1 hello() -> p+7", &[]);
+    assert!(told(&w, 1).contains("notify p+7 fulfilled"));
+    assert_eq!(w.info(0, 1).conversation, w.info(1, 0).conversation);
+    assert_eq!(w.info(0, 1).conversation, 2);
+}
+
+#[test]
+fn a_closed_peer_is_not_talked_to() {
+    let mut w = two();
+    w.tell(1, "bob", "ask o-1 wait() -> p+5", &[]);
+    w.stages[1].told();
+    w.stages[1].ask(Request::ClosePeer { peer: peer(0), pending: OnClose::Keep }).expect("it is closed");
+    w.run_world(1);
+    w.tell_later(1, "bob", "ask o-1 hello() -> p+6", &[]);
+    w.run_world(1);
+    let bob = told(&w, 1);
+    assert!(bob.contains("notify p+6 rejected [Error: [KERNEL:CONNECTION_CLOSED]"), "{bob}");
+    assert!(!bob.contains("p+5"), "{bob}");
+    w.stages[1].ask(Request::ReconnectPeer(peer(0))).expect("it is open");
+    w.run();
+    w.tell(1, "bob", "ask o-1 hello() -> p+7", &[]);
+    assert!(told(&w, 1).contains("notify p+7 fulfilled"));
+    w.stages[1].ask(Request::ClosePeer { peer: peer(0), pending: OnClose::Discard }).expect("it is closed");
+    w.run_world(1);
+    assert!(told(&w, 1).contains("notify p+5 rejected [Error: [KERNEL:CONNECTION_CLOSED]"));
+}
+
+#[test]
+fn a_forgotten_peer_holds_nothing() {
+    let mut w = two();
+    let before = w.stages[0].census();
+    w.tell(1, "bob", "ask o-1 wait(o+5) -> p+5", &[]);
+    w.stages[0].ask(Request::ForgetPeer(peer(1))).expect("it is forgotten");
+    w.up = false;
+    w.settle_down();
+    let after = w.stages[0].census();
+    assert!(!after.contains_key("remote-names"), "{after:?}");
+    assert!(!after.contains_key("remote-refs"), "{after:?}");
+    assert!(after["objects"] <= before["objects"] + 1, "{after:?}");
+}
+
+#[test]
+fn a_full_outbox_refuses_calls_and_nothing_else() {
+    let limits = KernelLimits { remote_outbox_messages: 3, ..KernelLimits::default() };
+    let mut w = Worlds::with_limits(&limits, &[&["alice"], &["bob"]]);
+    let alice = w.introduce(0, "alice", 1);
+    w.tell(1, "bob", "keep $0", &[alice]);
+    w.up = false;
+    w.cut_off(0);
+    w.tell(1, "bob", "ask o-1 a() -> p+5; ask o-1 a() -> p+6; ask o-1 a() -> p+7; ask o-1 a() -> p+8", &[]);
+    let bob = told(&w, 1);
+    assert!(bob.contains("notify p+8 rejected [Error: [KERNEL:QUEUE_FULL]"), "{bob}");
+    assert!(!bob.contains("notify p+7"), "{bob}");
+    w.tell(1, "bob", "ask o-1 a(big:2000000) -> p+9", &[]);
+    w.up = true;
+    w.run();
+    assert_eq!(told(&w, 0).matches(" a()").count(), 3);
+    w.tell(1, "bob", "ask o-1 a(big:2000000) -> p+10", &[]);
+    assert!(told(&w, 1).contains("notify p+10 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]"));
+    w.stages[0].puppets.on("alice", "big", "resolve result = big:2000000");
+    w.tell(1, "bob", "ask o-1 big() -> p+11", &[]);
+    assert!(told(&w, 1).contains("notify p+11 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]"));
+}
