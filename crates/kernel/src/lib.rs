@@ -37,4 +37,4 @@ pub use control::{
 pub use crank::{Begun, Crossing, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice};
-pub use remotes::{Greeting, Heard, LinkNews, greet, hear, hear_ack, hello};
+pub use remotes::{Before, Greeting, Heard, LinkNews, greet, hear, hear_ack, hello, standing_with};

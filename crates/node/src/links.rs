@@ -9,7 +9,7 @@
 //! often (the host).
 
 use std::collections::{BTreeMap, BTreeSet};
-use sturdy_kernel::{Effect, LinkNews};
+use sturdy_kernel::{Before, Effect, LinkNews};
 use sturdy_remote::{Carried, Envelope, Pacer, PacerLimits, Packet, Side, Speak, acknowledges, encode};
 use sturdy_store::{Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteState, Remotes, StoreFault};
 use sturdy_types::{ConnectionId, Millis, RemoteId};
@@ -25,6 +25,8 @@ const HELD_AHEAD: u64 = 4_096;
 struct Link {
     peer: String,
     side: Side,
+    /// Where the conversation stood when it was opened.
+    before: Option<Before>,
     bound: Option<Binding>,
 }
 
@@ -60,8 +62,8 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn opened(&mut self, connection: ConnectionId, peer: String, side: Side) {
-        self.links.insert(connection, Link { peer, side, bound: None });
+    pub(crate) fn opened(&mut self, connection: ConnectionId, peer: String, side: Side, before: Option<Before>) {
+        self.links.insert(connection, Link { peer, side, before, bound: None });
     }
 
     pub(crate) fn closed(&mut self, connection: ConnectionId) {
@@ -76,9 +78,9 @@ impl Links {
         }
     }
 
-    /// The peer and our side of the handshake.
-    pub(crate) fn end_of(&self, connection: ConnectionId) -> Option<(&str, Side)> {
-        self.links.get(&connection).map(|link| (link.peer.as_str(), link.side))
+    /// The peer, our side of the handshake, and where we stood before it.
+    pub(crate) fn end_of(&self, connection: ConnectionId) -> Option<(&str, Side, Option<Before>)> {
+        self.links.get(&connection).map(|link| (link.peer.as_str(), link.side, link.before))
     }
 
     pub(crate) fn bound(&self, connection: ConnectionId) -> Option<Binding> {

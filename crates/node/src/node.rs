@@ -6,7 +6,7 @@ use crate::ready::ReadyList;
 use std::ops::Bound;
 use sturdy_kernel::{
     AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Greeting, Heard, LinkNews, Plan, VatFault,
-    answer_for, apply, audit, begin, greet, hear, hear_ack, hello, tidy_up,
+    answer_for, apply, audit, begin, greet, hear, hear_ack, hello, standing_with, tidy_up,
 };
 use sturdy_remote::{Envelope, Packet, Side, decode, encode};
 use sturdy_store::{
@@ -252,7 +252,8 @@ impl Node {
             let bytes = encode(&Packet::Handshake(hello)).into_bytes();
             self.held.push(Effect::Transmit { connection, bytes });
         }
-        self.links.opened(connection, peer, side);
+        let before = standing_with(&self.store, &peer)?;
+        self.links.opened(connection, peer, side, before);
         Ok(())
     }
 
@@ -268,15 +269,17 @@ impl Node {
     }
 
     fn received(&mut self, now: Millis, connection: ConnectionId, frame: &[u8]) -> Result<Vec<Effect>, Fault> {
-        let Some((peer, side)) = self.links.end_of(connection) else { return Ok(Vec::new()) };
+        let Some((peer, side, before)) = self.links.end_of(connection) else { return Ok(Vec::new()) };
         let bound = self.links.bound(connection);
         match (decode(frame), bound, side) {
-            (Ok(Packet::Handshake(hello)), _, Side::Listener)
+            (Ok(Packet::Handshake(hello)), None, Side::Listener)
             | (Ok(Packet::HandshakeAck(hello)), None, Side::Dialler) => {
-                let greeting = Greeting { connection, peer: peer.to_owned(), hello, side };
+                let greeting = Greeting { connection, peer: peer.to_owned(), hello, side, before };
                 self.turn(now, |ctx| Ok(greet(ctx, greeting)?)).map_err(ours)
             }
-            (Ok(Packet::HandshakeAck(_)), Some(_), Side::Dialler) => Ok(Vec::new()), // repeated
+            // Repeated: it says where the peer stood then, not where it stands.
+            (Ok(Packet::HandshakeAck(_)), Some(_), Side::Dialler)
+            | (Ok(Packet::Handshake(_)), Some(_), Side::Listener) => Ok(Vec::new()),
             (Ok(Packet::Message(envelope)), Some(bound), _) if self.is_current(bound)? => {
                 self.hear_all(now, connection, bound.remote, envelope)
             }

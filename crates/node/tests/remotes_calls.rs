@@ -103,7 +103,8 @@ fn pipeline_comes_home() {
     w.run();
     assert_eq!(rows(&mut w, 1, "withheld"), 0);
     let heard = w.stages[1].told();
-    let order: Vec<&str> = heard.lines().filter_map(|line| line.strip_prefix("bob <- message o+5 ")?.split('(').next()).collect();
+    let order: Vec<&str> =
+        heard.lines().filter_map(|line| line.strip_prefix("bob <- message o+5 ")?.split('(').next()).collect();
     let expect: Vec<String> = (1..=3).map(|number| format!("m{number}")).collect();
     assert_eq!(order, expect, "{heard}");
 }

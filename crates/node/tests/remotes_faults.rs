@@ -19,7 +19,7 @@ fn two() -> Worlds {
         for number in 0..CALLS {
             let call = if number % 3 == 2 {
                 // Through the unsettled result of another call.
-                format!("send o-1 root() -> p+{n}; send p+{n} m{number}() -> result", n = number + 100)
+                format!("ask o-1 root() -> p+{n}; send p+{n} m{number}() -> result", n = number + 100)
             } else {
                 format!("send o-1 m{number}() -> result")
             };
@@ -62,7 +62,7 @@ fn fault(w: &mut Worlds, what: u8, which: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn every_call_takes_effect_once(moves in proptest::collection::vec((0u8..20, any::<u16>()), 20..200)) {

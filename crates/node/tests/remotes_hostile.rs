@@ -54,14 +54,14 @@ fn notify(seq: u64, promise: &str, slots: &[&str]) -> String {
 fn what_can_never_be_processed_is_consumed() {
     let mut w = victim(&KernelLimits::default());
     let frames = [
-        call(3, "ro-7", "take", "rp+2", &[]),           // never given
-        call(4, "ro+7", "take", "rp+3", &[]),           // its own object
-        call(5, "ro-1", "take", "rp-1", &[]),           // not its promise
-        call(6, "ro-1", "take", "rp+1", &[]),           // its promise, but the message decides it
-        call(7, "ro-1", "take", "rp+4", &["ro-9"]),     // a slot that it was never given
+        call(3, "ro-7", "take", "rp+2", &[]),       // never given
+        call(4, "ro+7", "take", "rp+3", &[]),       // its own object
+        call(5, "ro-1", "take", "rp-1", &[]),       // not its promise
+        call(6, "ro-1", "take", "rp+1", &[]),       // its promise, but the message decides it
+        call(7, "ro-1", "take", "rp+4", &["ro-9"]), // a slot that it was never given
         call(8, "ro-1", "take", "rp+4", &["rp-9"]),
-        call(9, "rp+9", "take", "rp+9", &[]),           // target and result
-        notify(10, "rp+1", &["ro+1"]),                  // it does not decide that
+        call(9, "rp+9", "take", "rp+9", &[]), // target and result
+        notify(10, "rp+1", &["ro+1"]),        // it does not decide that
         notify(11, "rp-1", &["ro+1"]),
         notify(12, "rp+20", &["ro-9"]),
         r#"{"seq":13,"method":"deliver","params":["dropExports",["ro-9"]]}"#.into(),
@@ -84,7 +84,9 @@ fn what_can_never_be_processed_is_consumed() {
 
 #[test]
 fn garbage_that_is_no_message_ends_the_connection() {
-    for frame in ["", "x", "[]", "null", "{}", r#"{"seq":0}"#, r#"{"ack":-1}"#, r#"{"ack":77}"#, r#"{"seq":3,"ack":77}"#] {
+    for frame in
+        ["", "x", "[]", "null", "{}", r#"{"seq":0}"#, r#"{"ack":-1}"#, r#"{"ack":77}"#, r#"{"seq":3,"ack":77}"#]
+    {
         let mut w = victim(&KernelLimits::default());
         w.forge(0, frame);
         w.stages[0].commit().expect("the node goes on");
@@ -138,7 +140,8 @@ fn names_are_limited() {
 }
 
 fn reference() -> impl Strategy<Value = String> {
-    (prop_oneof!["ro", "rp"], prop_oneof!["\\+", "-"], 0u64..6).prop_map(|(kind, sign, number)| format!("{kind}{sign}{number}"))
+    (prop_oneof!["ro", "rp"], prop_oneof!["\\+", "-"], 0u64..6)
+        .prop_map(|(kind, sign, number)| format!("{kind}{sign}{number}"))
 }
 
 fn references() -> impl Strategy<Value = Vec<String>> {

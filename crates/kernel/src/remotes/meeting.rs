@@ -26,6 +26,24 @@ pub struct Greeting {
     pub hello: Hello,
     /// Which side of the handshake we are.
     pub side: Side,
+    /// Where we stood when the connection was opened.
+    pub before: Option<Before>,
+}
+
+/// Where a conversation stood when a connection was opened. What the peer says on it is at least as new; but what came
+/// on another connection meanwhile may be newer, and must not look as if the peer had forgotten it (L8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    conversation: u64,
+    position: Position,
+}
+
+/// Where the conversation with a peer stands.
+pub fn standing_with(read: &impl Read, peer: &str) -> Result<Option<Before>, StoreFault> {
+    let Some(remote) = read.get::<RemotesByPeer>(&peer.to_owned())? else { return Ok(None) };
+    let Some(record) = read.get::<Remotes>(&remote)? else { return Ok(None) };
+    let cursor = read.get::<RemoteCursors>(&remote)?.unwrap_or_default();
+    Ok(Some(Before { conversation: record.conversation, position: super::position(&cursor) }))
 }
 
 /// What we say to a peer first, over what is durable.
@@ -50,6 +68,22 @@ pub fn greet(ctx: &mut Ctx<'_, '_>, greeting: Greeting) -> Result<(), Fault> {
     ctx.close()
 }
 
+const fn is_set_back(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::StateLost { why: Loss::PeerSetBack, .. })
+}
+
+/// Whether the peer has forgotten what it knew before it spoke.
+fn proven(standing: &Standing, hello: &Hello, side: Side, before: Option<Before>) -> bool {
+    let position = match before {
+        Some(before) if before.conversation == standing.conversation => {
+            Position { next_send: standing.position.next_send, ..before.position }
+        }
+        // The conversation began after the connection was opened: nothing in it was known before.
+        _ => Position { next_send: standing.position.next_send, ..Position::default() },
+    };
+    is_set_back(&verdict(&Standing { position, ..standing.clone() }, hello, side))
+}
+
 /// What the end of a conversation leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaves {
@@ -60,7 +94,7 @@ enum Leaves {
 }
 
 impl Ctx<'_, '_> {
-    fn meet(&mut self, Greeting { connection, peer, hello, side }: Greeting) -> Result<(), Fault> {
+    fn meet(&mut self, Greeting { connection, peer, hello, side, before }: Greeting) -> Result<(), Fault> {
         let remote = match self.add_peer(&peer, Vec::new()) {
             Ok(remote) => remote,
             Err(Blame::Ours(fault)) => return Err(fault),
@@ -80,7 +114,10 @@ impl Ctx<'_, '_> {
             conversation: record.conversation,
             position: super::position(&self.remote_cursor(remote)?),
         };
-        self.apply_verdict(remote, verdict(&standing, &hello, side))?;
+        let decided = verdict(&standing, &hello, side);
+        let decided =
+            if is_set_back(&decided) && !proven(&standing, &hello, side, before) { Verdict::Continue } else { decided };
+        self.apply_verdict(remote, decided)?;
         let kind = if hello.sturdy.is_some() { PeerKind::Sturdy } else { PeerKind::Whatever };
         let mut record = self.need::<Remotes>(&remote)?;
         record.peer_incarnation = Some(hello.incarnation);

@@ -13,7 +13,7 @@ mod sending;
 mod validate;
 
 pub(crate) use garbage::RemoteGarbage;
-pub use meeting::{Greeting, greet, hello};
+pub use meeting::{Before, Greeting, greet, hello, standing_with};
 pub use receiving::{Heard, hear, hear_ack};
 
 use crate::blame::{Blame, Fault, Refused};

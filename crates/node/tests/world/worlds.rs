@@ -323,8 +323,9 @@ impl Worlds {
         self.stages[from].ask(Request::IssueUrl { object, url: url.clone() }).expect("an object");
         let ticket = self.stages[to].ask_later(Request::Redeem { peer: peer(from), url: url.clone(), key });
         self.run();
-        let settled =
-            self.stages[to].result(ticket).unwrap_or_else(|| panic!("the redemption is not answered: {:#?}", self.heard));
+        let settled = self.stages[to]
+            .result(ticket)
+            .unwrap_or_else(|| panic!("the redemption is not answered: {:#?}", self.heard));
         assert!(!settled.rejected, "{}", said(&settled));
         self.stages[from].ask(Request::WithdrawUrl(url)).expect("it is withdrawn");
         self.run();
