@@ -19,9 +19,9 @@ fn two() -> Worlds {
         for number in 0..CALLS {
             let call = if number % 3 == 2 {
                 // Through the unsettled result of another call.
-                format!("ask o-1 root() -> p+{n}; send p+{n} m{number}() -> result", n = number + 100)
+                format!("ask o-1 root() -> p+{n}; ask p+{n} m{number}() -> result", n = number + 100)
             } else {
-                format!("send o-1 m{number}() -> result")
+                format!("ask o-1 m{number}() -> result")
             };
             w.stages[there].puppets.on(here, &format!("go{number}"), &call);
             w.stages[there].puppets.on(here, &format!("m{number}"), &format!("resolve result = {number}"));
@@ -103,7 +103,7 @@ proptest! {
             prop_assert_eq!(w.info(world, 1 - world).offences, 0);
             let after = w.stages[world].census();
             for table in ["outbox", "retiring", "withheld", "remote-names", "remote-refs", "promises", "objects"] {
-                prop_assert_eq!(after.get(table), before.get(table), "{}", table);
+                prop_assert_eq!(after.get(table), before.get(table), "{} {:?}", table, after);
             }
         }
     }
