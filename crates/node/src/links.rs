@@ -51,7 +51,7 @@ struct Talk {
 /// All connections.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    links: BTreeMap<ConnectionId, Link>,
+    open: BTreeMap<ConnectionId, Link>,
     talks: BTreeMap<RemoteId, Talk>,
     held: BTreeMap<RemoteId, BTreeMap<u64, Envelope>>,
     /// Somebody has something for these peers.
@@ -63,11 +63,11 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn opened(&mut self, connection: ConnectionId, peer: String, side: Side, before: Option<Before>) {
-        self.links.insert(connection, Link { peer, side, before, bound: None });
+        self.open.insert(connection, Link { peer, side, before, bound: None });
     }
 
     pub(crate) fn closed(&mut self, connection: ConnectionId) {
-        let Some(link) = self.links.remove(&connection) else { return };
+        let Some(link) = self.open.remove(&connection) else { return };
         // A connection may end before it is bound: whoever was to be reached by it is dialled again.
         self.wanted.extend(self.dialling.remove(&link.peer));
         if let Some(Binding { remote, .. }) = link.bound {
@@ -80,16 +80,16 @@ impl Links {
 
     /// The peer, our side of the handshake, and where we stood before it.
     pub(crate) fn end_of(&self, connection: ConnectionId) -> Option<(&str, Side, Option<Before>)> {
-        self.links.get(&connection).map(|link| (link.peer.as_str(), link.side, link.before))
+        self.open.get(&connection).map(|link| (link.peer.as_str(), link.side, link.before))
     }
 
     pub(crate) fn bound(&self, connection: ConnectionId) -> Option<Binding> {
-        self.links.get(&connection).and_then(|link| link.bound)
+        self.open.get(&connection).and_then(|link| link.bound)
     }
 
     /// Takes notice of what a turn meant for links. Connections that are of no use any more are returned.
-    pub(crate) fn learn(&mut self, news: LinkNews, first_pending: u64) -> Vec<ConnectionId> {
-        match news {
+    pub(crate) fn learn(&mut self, news: &LinkNews, first_pending: u64) -> Vec<ConnectionId> {
+        match *news {
             LinkNews::Wanted(remote) => {
                 self.wanted.insert(remote);
                 Vec::new()
@@ -99,14 +99,14 @@ impl Links {
                 self.held.remove(&remote);
                 self.dialling.retain(|_, dialled| *dialled != remote);
                 let speaks = |link: &Link| link.bound.is_some_and(|bound| bound.remote == remote);
-                let cut: Vec<_> = self.links.iter().filter(|(_, link)| speaks(link)).map(|(id, _)| *id).collect();
+                let cut: Vec<_> = self.open.iter().filter(|(_, link)| speaks(link)).map(|(id, _)| *id).collect();
                 for connection in &cut {
-                    self.links.remove(connection);
+                    self.open.remove(connection);
                 }
                 cut
             }
             LinkNews::Bound { connection, remote, conversation, kind } => {
-                let Some(link) = self.links.get_mut(&connection) else { return Vec::new() };
+                let Some(link) = self.open.get_mut(&connection) else { return Vec::new() };
                 link.bound = Some(Binding { remote, conversation, kind });
                 self.dialling.remove(&link.peer);
                 let pacer = Pacer::new(self.pacing.clone(), first_pending);

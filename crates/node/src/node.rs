@@ -262,7 +262,7 @@ impl Node {
         for (remote, _) in self.store.scan::<Remotes>(&(), None, usize::MAX)? {
             let cursor = self.store.get::<RemoteCursors>(&remote)?.unwrap_or_default();
             if cursor.first_pending < cursor.next_send {
-                self.links.learn(LinkNews::Wanted(remote), cursor.first_pending);
+                self.links.learn(&LinkNews::Wanted(remote), cursor.first_pending);
             }
         }
         Ok(())
@@ -380,7 +380,7 @@ impl Node {
                 LinkNews::Bound { remote, .. } => self.store.get::<RemoteCursors>(remote)?.map(|row| row.first_pending),
                 _ => None,
             };
-            let cut = self.links.learn(news, first_pending.unwrap_or(1));
+            let cut = self.links.learn(&news, first_pending.unwrap_or(1));
             self.held.extend(cut.into_iter().map(|connection| Effect::HangUp { connection }));
         }
         let mut inner = Vec::new();

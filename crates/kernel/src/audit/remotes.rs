@@ -174,8 +174,8 @@ impl<R: Read> Auditor<'_, R> {
         subscribers: &[Subscriber],
     ) -> Result<(), StoreFault> {
         for ((_, remote), _) in self.all::<RemoteNames>(&id.into())? {
-            let decides = decider == Decider::Remote(remote) && !self.read.has::<Withheld>(&(remote, id))?;
-            if !decides && !subscribers.contains(&Subscriber::Remote(remote)) {
+            let settles = decider == Decider::Remote(remote) && !self.read.has::<Withheld>(&(remote, id))?;
+            if !settles && !subscribers.contains(&Subscriber::Remote(remote)) {
                 self.problem(format!("{remote} waits for {id}, which will not tell it"));
             }
         }

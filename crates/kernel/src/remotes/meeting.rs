@@ -117,7 +117,7 @@ impl Ctx<'_, '_> {
         let decided = verdict(&standing, &hello, side);
         let decided =
             if is_set_back(&decided) && !proven(&standing, &hello, side, before) { Verdict::Continue } else { decided };
-        self.apply_verdict(remote, decided)?;
+        self.apply_verdict(remote, &decided)?;
         let kind = if hello.sturdy.is_some() { PeerKind::Sturdy } else { PeerKind::Whatever };
         let mut record = self.need::<Remotes>(&remote)?;
         record.peer_incarnation = Some(hello.incarnation);
@@ -143,8 +143,8 @@ impl Ctx<'_, '_> {
         Ok(())
     }
 
-    fn apply_verdict(&mut self, remote: RemoteId, verdict: Verdict) -> Result<(), Fault> {
-        match verdict {
+    fn apply_verdict(&mut self, remote: RemoteId, verdict: &Verdict) -> Result<(), Fault> {
+        match *verdict {
             Verdict::Continue => Ok(()),
             Verdict::FirstSeen { conversation } => {
                 let mut record = self.need::<Remotes>(&remote)?;

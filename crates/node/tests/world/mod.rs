@@ -295,7 +295,7 @@ impl World {
                 Effect::CallService { call, service, methargs } => self.service_calls.push((call, service, methargs)),
                 Effect::Notice(notice) => self.notices.push(notice),
                 link @ (Effect::Connect { .. } | Effect::Transmit { .. } | Effect::HangUp { .. }) => {
-                    self.wire.push(link)
+                    self.wire.push(link);
                 }
                 other => panic!("{other:?} is no outer effect"),
             }
