@@ -18,6 +18,7 @@ macro_rules! layer_modules {
 const FILES: &[(&str, &str)] = layer_modules![
     "boot.js",
     "collections.js",
+    "collectionsInfo.js",
     "console.js",
     "data.js",
     "endow.js",
@@ -38,6 +39,7 @@ const FILES: &[(&str, &str)] = layer_modules![
     "patternsGuards.js",
     "patternsKeys.js",
     "patternsMatch.js",
+    "patternsSets.js",
     "vom.js",
     "vomKinds.js",
     "vomRecords.js",
