@@ -105,11 +105,11 @@ impl Ctx<'_, '_> {
 
     /// The settlement itself: state, subscribers first, then the waiting messages (kernel-semantics §4.4).
     pub(crate) fn settle_now(&mut self, id: PromiseId, rejected: bool, value: &CapData<KRef>) -> Result<(), Fault> {
+        self.hold_slots(value)?; // first: the value may mention the promise itself
         let promise = self.need::<Promises>(&id)?;
         let PromiseState::Unresolved { decider, subscribers, queue_head, queue_tail } = promise.state else {
             return Err(broken(format!("{id} is settled twice")));
         };
-        self.hold_slots(value)?;
         let refs = promise.refs - u64::from(decider != Decider::Nobody);
         let state =
             if rejected { PromiseState::Rejected(value.clone()) } else { PromiseState::Fulfilled(value.clone()) };

@@ -7,6 +7,7 @@
 use crate::blame::Fault;
 use crate::ctx::Ctx;
 use crate::event::Notice;
+use std::collections::BTreeSet;
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{Inbox, Item, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursors};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, PromiseId, VatId};
@@ -119,6 +120,9 @@ impl Ctx<'_, '_> {
     }
 
     fn park(&mut self, id: PromiseId, message: &Message<KRef>) -> Result<(), Fault> {
+        if self.waits_for_itself(id, message)? {
+            return self.splat(id.into(), message, &bad_resolution("what depends on its own outcome"));
+        }
         let mut promise = self.need::<Promises>(&id)?;
         if let PromiseState::Unresolved { queue_head, queue_tail, .. } = &mut promise.state {
             if *queue_tail - *queue_head >= self.limits.promise_queue_items {
@@ -132,6 +136,29 @@ impl Ctx<'_, '_> {
             self.put::<PromiseQueue>(&(id, index), message);
         }
         Ok(())
+    }
+
+    /// Whether `id` is settled only by what follows from the message's own result: such a ring would wait for ever,
+    /// and would outlive the vats that made it (G12, G15). Looks at what waits for the result, and at what waits for
+    /// the results of that, and so on; nothing waits for the result of an ordinary message yet.
+    fn waits_for_itself(&self, id: PromiseId, message: &Message<KRef>) -> Result<bool, Fault> {
+        let mut next: Vec<PromiseId> = message.result.and_then(promise).into_iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(result) = next.pop() {
+            if result == id {
+                return Ok(true);
+            }
+            let Some(PromiseState::Unresolved { queue_head, queue_tail, .. }) =
+                self.get::<Promises>(&result)?.map(|promise| promise.state)
+            else {
+                continue;
+            };
+            for index in queue_head..queue_tail {
+                let waiting = self.need::<PromiseQueue>(&(result, index))?;
+                next.extend(waiting.result.and_then(promise).filter(|&result| seen.insert(result)));
+            }
+        }
+        Ok(false)
     }
 
     /// Ends a message that cannot be delivered: its result is rejected with a kernel error.
@@ -158,6 +185,10 @@ impl Ctx<'_, '_> {
         // turn ends, after everything on its way has arrived.
         self.release_message(message)
     }
+}
+
+fn promise(kref: KRef) -> Option<PromiseId> {
+    if let KRef::Promise(id) = kref { Some(id) } else { None }
 }
 
 pub(crate) fn deleted(target: KRef) -> KernelError {
