@@ -4,9 +4,6 @@ import * as data from '../../crates/vat-js/js/data.js';
 import * as exo from '../../crates/vat-js/js/exo.js';
 import { makeLayer } from '../../crates/vat-js/js/layer.js';
 import * as patterns from '../../crates/vat-js/js/patterns.js';
-import * as patterns from '../../crates/vat-js/js/patterns.js';
-import * as exo from '../../crates/vat-js/js/exo.js';
-import * as data from '../../crates/vat-js/js/data.js';
 import { audit } from './audit.mjs';
 
 const lazyFiles = { 'patterns.js': patterns, 'exo.js': exo, 'data.js': data };
@@ -46,7 +43,6 @@ const makeBridge = (store, syscalls, logs) => {
   return {
     vatId: 'v1',
     load: file => lazyFiles[file],
-    load: file => ({ 'data.js': data, 'exo.js': exo, 'patterns.js': patterns })[file],
     stateGet: key => store.rows.get(key),
     stateSet: (key, value) => {
       if (
