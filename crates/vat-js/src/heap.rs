@@ -7,7 +7,7 @@
 use crate::bridge::{Rejection, Shared, install};
 use crate::layer::ENTRY_BASE;
 use crate::meter::{Meter, OutputLimits};
-use crate::modules::{Importable, Modules, declare};
+use crate::modules::{Importable, Modules, declare, is_json};
 use crate::raw::{self, Blocks, CountingAllocator, Job};
 use rquickjs::context::intrinsic;
 use rquickjs::prelude::List;
@@ -361,7 +361,7 @@ fn load_vat<'js>(ctx: &Ctx<'js>, shared: &Shared, spec: &StartSpec, modules: &Mo
         }
         RuntimeKind::JavaScript | RuntimeKind::Native => source,
     };
-    let name = if code.entry.ends_with(".json") { format!("{}.js", code.entry) } else { code.entry.clone() };
+    let name = if is_json(&code.entry) { format!("{}.js", code.entry) } else { code.entry.clone() };
     let (module, evaluated) = declare(ctx, &name, &text).and_then(Module::eval).catch(ctx).map_err(user)?;
     drain(ctx, shared)?;
     match evaluated.state() {

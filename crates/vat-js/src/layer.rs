@@ -79,7 +79,7 @@ mod tests {
         let entries = std::fs::read_dir(folder).expect("the folder is there");
         let mut files: Vec<String> =
             entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect();
-        files.retain(|file| file.ends_with(".js"));
+        files.retain(|file| file.rsplit_once('.').is_some_and(|(_, extension)| extension == "js"));
         files.sort();
         assert_eq!(files, FILES.iter().map(|(file, _)| (*file).to_owned()).collect::<Vec<_>>());
     }

@@ -9,6 +9,7 @@
 //! * [`Scoped`]: a borrowed reader lent to functions that live longer than the loan; it is taken back at the end of
 //!   the scope, also in a panic.
 #![allow(unsafe_code)]
+#![allow(clippy::cast_ptr_alignment)] // a header's memory comes from a layout with a header's alignment
 
 use crate::meter::Meter;
 use rquickjs::allocator::Allocator;
@@ -79,9 +80,9 @@ impl Blocks {
         unsafe {
             let (before, after) = ((*block).before, (*block).after);
             if before.is_null() {
-                self.newest.set(after)
+                self.newest.set(after);
             } else {
-                (*before).after = after
+                (*before).after = after;
             }
             if !after.is_null() {
                 (*after).before = before;
