@@ -57,11 +57,12 @@ const checkRoot = (root, isKnown) => {
 export const makeLayer = (bridge, options = {}) => {
   const define = options.endow ?? endow;
   const defineLazily = options.endowLazily ?? endowLazily;
-  const powers = makePowers();
+  const load = file => bridge.load(file);
+  const powers = makePowers(load);
   const slots = makeLiveslots({ bridge, makeVom, more: powers });
   const { vom } = slots;
   const assert = harden(makeAssert());
-  const modules = makeModules({ powers, assert, vatData: () => vom.VatData });
+  const modules = makeModules({ load, powers, assert, vatData: () => vom.VatData });
   let prepared = false;
   let finished = false; // the start delivery
 

@@ -5,9 +5,9 @@
 // make code from text. Assignments that merely shadow a frozen intrinsic's property work, as if it were not frozen.
 // Elsewhere: bounds on native loops (guards.js), given as an argument.
 
-import { harden } from './harden.js';
+import { freezeAll, harden } from './harden.js';
 
-const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, freeze, isExtensible } = Object;
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isExtensible } = Object;
 const { ownKeys, deleteProperty, apply } = Reflect;
 const NativeTypeError = TypeError;
 const NativeDate = Date;
@@ -140,7 +140,7 @@ export const enableOverrides = g => {
   for (const key of ['toString', 'push', 'concat', 'pop', Symbol.iterator]) enableShadowing(Array.prototype, key);
   for (const name of ['Date', 'Map', 'Set', 'RegExp', 'Boolean', 'Number', 'String', 'Iterator']) {
     if (g[name] === undefined) continue;
-    for (const key of ['constructor', 'toString', 'valueOf', 'get', 'set', 'has', 'add', 'delete', 'next', Symbol.toStringTag]) {
+    for (const key of ['constructor', 'toString', 'valueOf', 'get', 'set', 'has', 'next', Symbol.toStringTag]) {
       enableShadowing(g[name].prototype, key);
     }
   }
@@ -180,9 +180,7 @@ export const lockdown = (options = {}) => {
   for (const key of ownKeys(g)) {
     if (key !== 'globalThis') roots.push(g[key]);
   }
-  freeze(roots);
-  // One walk for all. The list itself becomes hardened too, which does no harm.
-  harden(roots);
+  freezeAll(roots.filter(v => (typeof v === 'object' && v !== null) || typeof v === 'function'));
   if (!isExtensible(g)) throw new NativeTypeError('lockdown: the global object was frozen by the walk');
   for (const key of ownKeys(g)) {
     const d = getOwnPropertyDescriptor(g, key);
