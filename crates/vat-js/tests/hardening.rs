@@ -67,19 +67,19 @@ const TRUE: &[&str] = &[
 fn no_attempt_to_escape_succeeds() {
     let helpers = "const class_ = C => new C('a').hi() === 1;\n\
         const threw = (f, text = '') => { try { f(); } catch (e) { return String(e).includes(text); } return false; };";
-    let list: String = TRUE.iter().map(|expression| format!("() => ({expression}),\n")).collect();
+    let list = TRUE.iter().map(|expression| format!("() => ({expression})")).collect::<Vec<_>>().join(",\n");
     let vat = root(&format!("{helpers}\nconst checks = [{list}];"), "check(i) { return checks[i]() === true; }");
     with_modules(&[("vat.js", &vat)], &patient(), |vat, log| {
         let outcome = vat.start_outcome("#\"#undefined\"", &[]);
         assert_eq!(outcome.verdict, Verdict::Done);
-        let mut wrong = String::new();
+        let mut wrong = Vec::new();
         for (nth, expression) in TRUE.iter().enumerate() {
             let said = vat.call("check", &format!("[{nth}]"), &[], "p-1");
             if said != "resolve p-1 #true" {
-                wrong += &format!("{expression}\n    {said}\n");
+                wrong.push(format!("{expression}\n    {said}"));
             }
         }
-        assert!(wrong.is_empty(), "{wrong}{}", log.text());
+        assert!(wrong.is_empty(), "{}\n{}", wrong.join("\n"), log.text());
     });
 }
 
@@ -148,7 +148,7 @@ fn nothing_can_be_imported_after_the_start() {
 
 #[test]
 fn bundles_run() {
-    let code = r#"var __vatExports__ = (() => { const { Far } = { Far: (iface, o) => { const proto = Object.create(Object.prototype, { [Symbol.for('passStyle')]: { value: 'remotable' }, [Symbol.toStringTag]: { value: `Alleged: ${iface}` } }); return harden(Object.setPrototypeOf(o, harden(proto))); } }; return { buildRootObject: (powers, parameters, baggage) => Far('root', { hello: name => 'hello ' + name }) }; })();"#;
+    let code = r"var __vatExports__ = (() => { const { Far } = { Far: (iface, o) => { const proto = Object.create(Object.prototype, { [Symbol.for('passStyle')]: { value: 'remotable' }, [Symbol.toStringTag]: { value: `Alleged: ${iface}` } }); return harden(Object.setPrototypeOf(o, harden(proto))); } }; return { buildRootObject: (powers, parameters, baggage) => Far('root', { hello: name => 'hello ' + name }) }; })();";
     let bundle = serde_json::json!({ "moduleFormat": "iife", "code": code }).to_string();
     common::with_code(
         sturdy_types::RuntimeKind::JavaScriptBundle,
