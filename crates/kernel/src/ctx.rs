@@ -59,8 +59,11 @@ impl<'t, 's> Ctx<'t, 's> {
     pub fn close(&mut self) -> Result<(), Fault> {
         loop {
             self.collect()?;
-            let Some(later) = self.later.pop() else { return Ok(()) };
-            match later {
+            if self.later.is_empty() {
+                return Ok(());
+            }
+            // In order: of several reasons for which a launch fails, the first is the cause.
+            match self.later.remove(0) {
                 Later::LaunchFailed(subcluster, why) => self.launch_failed(subcluster, &why)?,
             }
         }

@@ -58,6 +58,8 @@ pub struct World {
     pub notices: Vec<Notice>,
     /// What vats were told, one line each: `v1 message`.
     pub deliveries: Vec<String>,
+    /// Every event, in order, also of lives before a crash.
+    pub events: Vec<Event>,
 }
 
 pub struct NodeReader<'n>(pub &'n Node, pub VatId);
@@ -143,6 +145,7 @@ impl World {
             service_calls: Vec::new(),
             notices: Vec::new(),
             deliveries: Vec::new(),
+            events: Vec::new(),
         };
         world.boot(None, &[]);
         world
@@ -220,6 +223,7 @@ impl World {
     /// One event; its inner effects wait until `step` makes them.
     pub fn event(&mut self, event: Event) -> Result<(), Fault> {
         let now = self.now;
+        self.events.push(event.clone());
         let effects = self.node_mut().handle(now, event)?;
         self.pending.extend(effects);
         Ok(())
@@ -370,6 +374,11 @@ impl World {
     /// The result of a call made with `call_later`, if it has come.
     pub fn result(&self, ticket: Ticket) -> Option<Settled> {
         self.settled.get(&self.call_id(ticket)).cloned()
+    }
+
+    /// Like `result`, also before the request itself is answered.
+    pub fn result_if_any(&self, ticket: Ticket) -> Option<Settled> {
+        self.answers.contains_key(&ticket).then(|| self.result(ticket)).flatten()
     }
 
     /// Calls from the host and runs until quiet. The call stays unacknowledged, so what its result names stays alive.
