@@ -71,9 +71,12 @@ const makeNat = () => ({
   isNat: n => (typeof n === 'bigint' ? n >= 0n : Number.isSafeInteger(n) && n >= 0),
 });
 
-/** `{names, get(name)}` of the built-in modules. `load(file)` gives a module of the layer, `vatData()` gives the global `VatData`, `assert` is the global. */
+/**
+ * `{names, get(name)}` of the built-in modules. `load(file)` gives a module of the layer, `vatData()` the global `VatData`,
+ * `assert()` the global `assert`.
+ */
 export const makeModules = ({ load, powers, assert, vatData }) => {
-  const errorsModule = () => errors.makeErrorsModule(assert);
+  const errorsModule = () => errors.makeErrorsModule(assert());
   const nothing = () => ({});
   const utils = once(() => kernelUtils(powers));
   const makers = {
