@@ -197,7 +197,10 @@ pub(crate) struct Bytecode(Vec<u8>);
 
 impl Bytecode {
     pub(crate) fn of(module: &Module<'_, Declared>) -> rquickjs::Result<Self> {
-        let options = WriteOptions { strip_source: true, ..WriteOptions::default() };
+        // Every heap loads the layer, so it carries no more than it needs: no source texts, and outside of our own
+        // debug builds no line numbers of the layer (the vat's own modules keep theirs).
+        let strip_debug = !cfg!(debug_assertions);
+        let options = WriteOptions { strip_source: true, strip_debug, ..WriteOptions::default() };
         module.write(options).map(Self)
     }
 

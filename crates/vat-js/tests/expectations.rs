@@ -21,7 +21,7 @@ fn oracle() -> PathBuf {
 
 #[derive(Default)]
 struct Names {
-    names: BTreeMap<String, String>,
+    given: BTreeMap<String, String>,
     vrefs: BTreeMap<String, String>,
     counts: BTreeMap<char, u32>,
 }
@@ -32,14 +32,14 @@ impl Names {
         if !vref.is_export() || vref == VRef::ROOT {
             return text;
         }
-        if let Some(name) = self.names.get(&text) {
+        if let Some(name) = self.given.get(&text) {
             return name.clone();
         }
         let sort = if vref.is_promise() { 'p' } else { 'o' };
         let count = self.counts.entry(sort).or_default();
         *count += 1;
         let name = format!("{sort}+#{count}");
-        self.names.insert(text.clone(), name.clone());
+        self.given.insert(text.clone(), name.clone());
         self.vrefs.insert(name.clone(), text);
         name
     }
@@ -209,12 +209,12 @@ fn the_layer_does_what_the_oracle_agreed_to() {
         std::fs::read_dir(folder).expect("expectations").map(|entry| entry.expect("readable").path()).collect();
     paths.sort();
     assert!(paths.len() > 40, "{} scripts", paths.len());
-    let mut failures = String::new();
+    let mut failures = Vec::new();
     for path in &paths {
         let log = Rc::new(Log::default());
         if let Err(why) = replay(path, &log) {
-            failures += &format!("{}: {why}\n{}\n", path.file_stem().unwrap_or_default().display(), log.text());
+            failures.push(format!("{}: {why}\n{}", path.file_stem().unwrap_or_default().display(), log.text()));
         }
     }
-    assert!(failures.is_empty(), "{failures}");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
