@@ -276,7 +276,9 @@ impl Shared {
             batch.push(Resolution { promise, rejected, value: CapData { body: body.into(), slots } });
         }
         let model = self.models.get_mut(&vat)?;
-        batch.iter().for_each(|resolution| model.forget_promise(resolution.promise));
+        for resolution in &batch {
+            model.forget_promise(resolution.promise);
+        }
         Some(Syscall::Resolve(batch))
     }
 
@@ -335,7 +337,12 @@ impl Shared {
             1 => VRef::PromiseImport(number),
             2 => VRef::Export(number),
             3 => VRef::PromiseExport(number),
-            4 => VRef::Virtual(VirtualRef { durable: number % 2 == 0, kind: 1, instance: number, facet: Some(1) }),
+            4 => VRef::Virtual(VirtualRef {
+                durable: number.is_multiple_of(2),
+                kind: 1,
+                instance: number,
+                facet: Some(1),
+            }),
             _ => self.known(vat),
         }
     }
@@ -376,7 +383,9 @@ impl Model {
     }
 
     fn told_all(&mut self, vat: VatId, vrefs: &[VRef]) {
-        vrefs.iter().for_each(|&vref| self.told(vat, vref));
+        for &vref in vrefs {
+            self.told(vat, vref);
+        }
     }
 
     /// One reference of a delivery: the vat knows it already, or it is an import with a new number.
