@@ -22,7 +22,7 @@ export const makePowers = load => {
   const powers = {
     harden, passStyleOf: style.passStyleOf, makeTagged: style.makeTagged, Far: style.Far, makeMarshal,
     getInterfaceOf: style.getInterfaceOf, getMethodNames: style.getMethodNames, GET_METHOD_NAMES: style.GET_METHOD_NAMES,
-    isPromise: style.isPromise, WeakMap, WeakSet, E, HandledPromise,
+    isPromise: style.isPromise, WeakMap, WeakSet, E, HandledPromise, load,
   };
   powers.patterns = once(() => load('patterns.js').makePatterns(powers));
   powers.exos = once(() => load('exo.js').makeExos(powers));
