@@ -2,7 +2,7 @@
 //! the target's vat or the queue of the promise that it waits for.
 //!
 //! The fate of a message that cannot be delivered is decided here and in `crank` (the same checks at the time of
-//! delivery) and nowhere else: its result is rejected as [`Ctx::splat`] says. ARCHITECTURE.md has the table.
+//! delivery) and nowhere else: its result is rejected as [`Ctx::splat`] says. FATES.md has the table.
 
 use crate::blame::Fault;
 use crate::ctx::Ctx;

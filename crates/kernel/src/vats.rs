@@ -115,8 +115,8 @@ impl Ctx<'_, '_> {
         self.restart_vat(vat)
     }
 
-    /// A delivery failed by the vat's fault and its turn was dropped. The table "fate of a failed delivery" in
-    /// ARCHITECTURE.md says what happens to the item, its result and the vat.
+    /// A delivery failed by the vat's fault and its turn was dropped. The table in FATES.md
+    /// says what happens to the item, its result and the vat.
     pub(crate) fn answer_for_vat(&mut self, plan: &Plan, fault: &VatFault) -> Result<(), Fault> {
         let vat = plan.vat;
         if let PlannedItem::Start(of) = plan.item {

@@ -316,3 +316,74 @@ fn a_durably_watched_promise_is_told_to_the_next_heap() {
         );
     });
 }
+
+#[test]
+fn roots_live_as_long_as_their_vats() {
+    both_engines(|engine| {
+        let mut s = Stage::on(engine, &["alice", "bob"]);
+        // Nothing holds bob's root but bob: alice's heap forgets it with the restart of the kernel.
+        s.crash();
+        s.settle_down();
+        assert_eq!(s.tell("bob", ""), "fulfilled [undefined]");
+        let root = s.root("bob").into();
+        s.ask(Request::Unpin(root)).expect("it is there");
+        s.settle_down();
+        assert_eq!(s.tell("bob", ""), "fulfilled [undefined]");
+        // A vat may give up its own root; it is garbage like any other then.
+        s.tell("bob", "abandon o+0");
+        s.settle_down();
+        assert_eq!(s.status().vats[1].root, None);
+        assert_eq!(s.census()["objects"], 1);
+        s.terminate("bob");
+    });
+}
+
+#[test]
+fn what_is_garbage_already_cannot_be_brought_back_by_name() {
+    both_engines(|engine| {
+        let mut s = shared(engine);
+        let object = s.reveal("alice", "o+5")[0];
+        s.acknowledge_all();
+        s.settle_down();
+        let (alice, bob) = (s.vat("alice"), s.vat("bob"));
+        s.tell_later("bob", "drop o-1; retire o-1", &[]);
+        s.run_until_in_flight(bob);
+        s.step().expect("the node goes on");
+        // For a moment alice is being told; the object is still in the tables.
+        s.run_until_in_flight(alice);
+        let call = s.send_later(object, "ping", &[]);
+        let named = s.send_later(s.root("alice"), "take", &[object]);
+        let pinned = s.ask_later(Request::Pin(object));
+        s.run();
+        assert_eq!(s.fate(call), format!("rejected [Error: [KERNEL:OBJECT_DELETED] {object} does not exist any more]"));
+        assert_eq!(s.fate(named), format!("refused {object} is not a reference that this kernel knows"));
+        assert_eq!(s.answers[&pinned], Err(Refused::NoSuchReference(object)));
+        s.heard(GONE);
+    });
+}
+
+#[test]
+fn garbage_made_while_its_vat_is_told_of_other_garbage_is_not_forgotten() {
+    both_engines(|engine| {
+        let mut s = Stage::on(engine, &["alice", "bob", "carol"]);
+        s.tell("alice", "send o-1 take(o+d1/1, o+d1/2); hold o-2 strong");
+        // Both are garbage and alice is to hear so, but first she starts again and gives one of them to carol.
+        let alice = s.vat("alice");
+        s.puppets.once("alice", "startVat", "send o-2 take(o+d1/2)");
+        s.tell_later("bob", "drop o-1 o-2; retire o-1 o-2", &[]);
+        s.ask_later(Request::RestartVat(alice));
+        while s.delivery_under_way().is_none_or(|(_, delivery)| delivery.kind() != "dropExports") {
+            assert!(s.step().expect("the node goes on"), "alice is never told");
+        }
+        // While she hears of the first, carol ends, and with her the last hold on the second.
+        s.ask_later(Request::TerminateVat { vat: sturdy_types::VatId(3), reason: "why".into() });
+        s.settle_down();
+        let told = s.told();
+        assert!(told.contains("alice <- dropExports o+d1/1\n"), "{told}");
+        assert!(told.contains("alice <- dropExports o+d1/2\n"), "{told}");
+        assert!(told.contains("alice <- retireExports o+d1/1 o+d1/2\n"), "{told}");
+        s.acknowledge_all();
+        s.settle_down();
+        assert_eq!(s.census()["objects"], 3, "the roots of alice and bob, and carol's, which alice holds");
+    });
+}
