@@ -86,6 +86,7 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
   const promises = new NativeMap(); // vpid -> promise, while it has an id
   const awaited = new NativeMap(); // vpid -> Handled: the kernel will tell us
   const decided = new NativeSet(); // vpids that we will settle
+  const answering = new NativeMap(); // vpid -> promise of an answer on its way; it has no id unless it comes back to us
   const knownOutcomes = new NativeWeakMap(); // promise that we settled -> [rejected, value]
   const droppedImports = new NativeSet(); // o-N that only weak collections know
   const maybeDead = new NativeSet();
@@ -219,6 +220,14 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
     if (isVpid(slot)) {
       const known = promises.get(slot);
       if (known !== undefined) return known;
+      const own = answering.get(slot);
+      if (own !== undefined) {
+        // The result of a call that we are working on: nobody will notify us of it.
+        promises.set(slot, own);
+        slotOf.set(own, slot);
+        decided.add(slot);
+        return own;
+      }
       const promise = awaitPromise(slot);
       if (imported !== undefined) imported.add(slot);
       else bridge.subscribe(slot);
@@ -378,6 +387,12 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
     bridge.log('error', `uncaught in a call of which nobody awaits the result: ${isObject(error) ? errorText(error) : String(error)}`);
   };
 
+  const settleAnswer = (result, promise, rejected, value) => {
+    answering.delete(result);
+    if (decided.delete(result)) knownOutcomes.set(promise, [rejected, value]);
+    settleResult(result, rejected, value);
+  };
+
   const answer = (result, failed, value) => {
     const handled = awaited.get(result);
     if (handled !== undefined) {
@@ -388,7 +403,9 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
       else handled.resolve(value);
       followForKernel(result);
     } else if (!failed && isObject(value)) {
-      follow(hop(toPromise(value)), v => settleResult(result, false, v), e => settleResult(result, true, e));
+      const promise = hop(toPromise(value));
+      answering.set(result, promise);
+      follow(promise, v => settleAnswer(result, promise, false, v), e => settleAnswer(result, promise, true, e));
     } else {
       later(() => settleResult(result, failed, value));
     }
