@@ -31,6 +31,6 @@ pub use apply::{answer_for, apply, tidy_up};
 pub use audit::{AuditReport, audit};
 pub use blame::{Blame, Fault, Refused, VatFault};
 pub use control::{Answer, LaunchRequest, Request, ServiceInfo, Status, SubclusterInfo, Ticket, VatInfo, VatPhase};
-pub use crank::{Begun, Crossing, Plan, PlannedItem, StartOf, begin};
+pub use crank::{Begun, Crossings, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice};

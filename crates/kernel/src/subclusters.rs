@@ -23,6 +23,11 @@ impl Ctx<'_, '_> {
         {
             return Err(Refused::NameTaken(name.clone()).into());
         }
+        if let Some(label) = &label
+            && self.scan::<Subclusters>(&())?.iter().any(|(_, record)| record.label.as_ref() == Some(label))
+        {
+            return Err(Refused::NameTaken(label.clone()).into());
+        }
         let id = self.next_id(|counters| {
             counters.subclusters += 1;
             SubclusterId(counters.subclusters)
@@ -70,8 +75,7 @@ impl Ctx<'_, '_> {
                     return Ok(());
                 }
             }
-            let promise = self.new_promise(Decider::Nobody)?;
-            self.hold_promise(promise)?; // for as long as the launch waits for it
+            let promise = self.new_promise(Decider::Nobody)?; // held for as long as the launch waits for it
             let (root, methargs) = self.bootstrap_call(&record)?;
             record.root = Some(root);
             record.status = SubclusterStatus::Launching { starting: 0, bootstrap: Some(promise) };

@@ -2,7 +2,7 @@
 
 use crate::blame::{Blame, Fault, Refused, VatFault};
 use crate::control::Answer;
-use crate::crank::{Plan, PlannedItem, StartOf};
+use crate::crank::{Crossings, Plan, PlannedItem, StartOf};
 use crate::ctx::{Ctx, Later};
 use crate::event::{Effect, Notice};
 use sturdy_store::{
@@ -87,8 +87,12 @@ impl Ctx<'_, '_> {
     /// The start of a heap has committed: whoever waits for it is told. A launch counts first heaps only: a vat that is
     /// restarted while others of its launch have yet to start does not start in their place.
     pub(crate) fn vat_started(&mut self, vat: VatId) -> Result<(), Fault> {
-        self.answer_ticket(TicketFor::Start(vat), Ok(Answer::Done))?;
-        if self.cursor(vat)?.run != FIRST_RUN {
+        let cursor = self.cursor(vat)?;
+        // A start that is due again is that of a reload: its asker is told then.
+        if !cursor.start_due {
+            self.answer_ticket(TicketFor::Start(vat), Ok(Answer::Done))?;
+        }
+        if cursor.run != FIRST_RUN {
             return Ok(());
         }
         let subcluster = self.need::<Vats>(&vat)?.subcluster;
@@ -115,8 +119,8 @@ impl Ctx<'_, '_> {
         self.restart_vat(vat)
     }
 
-    /// A delivery failed by the vat's fault and its turn was dropped. The table in FATES.md
-    /// says what happens to the item, its result and the vat.
+    /// A delivery failed by the vat's fault and its turn was dropped. The table in FATES.md says
+    /// what happens to the item, its result and the vat.
     pub(crate) fn answer_for_vat(&mut self, plan: &Plan, fault: &VatFault) -> Result<(), Fault> {
         let vat = plan.vat;
         if let PlannedItem::Start(of) = plan.item {
@@ -142,7 +146,7 @@ impl Ctx<'_, '_> {
     fn start_failed(&mut self, vat: VatId, of: StartOf, why: &str) -> Result<(), Fault> {
         let mut record = self.need::<Vats>(&vat)?;
         let text = format!("{vat} ({}) could not be started: {why}", record.name);
-        if self.is_launching(record.subcluster)? {
+        if !record.started_once {
             self.later.push(Later::LaunchFailed(record.subcluster, text));
             return Ok(());
         }
@@ -282,8 +286,14 @@ impl Ctx<'_, '_> {
             // Whatever else it was: the vat ends.
             _ => PlannedItem::Reap,
         };
-        let plan =
-            Plan { vat, run: cursor.run, item: plan_item, crossings: Vec::new(), next_object: 0, next_promise: 0 };
+        let plan = Plan {
+            vat,
+            run: cursor.run,
+            item: plan_item,
+            crossings: Crossings::new(),
+            next_object: 0,
+            next_promise: 0,
+        };
         self.answer_for_vat(&plan, &fault)
     }
 }

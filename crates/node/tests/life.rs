@@ -362,3 +362,68 @@ fn a_named_call_is_made_once_however_often_it_is_asked_for() {
         assert_eq!(s.census().get("calls").copied().unwrap_or(0), calls - 1);
     });
 }
+
+#[test]
+fn a_label_is_given_once() {
+    both_engines(|engine| {
+        let mut s = Stage::empty(engine, KernelLimits::default());
+        let request = |vat: &str| {
+            let (config, label) = (cluster(&[vat]), Some("mine".to_owned()));
+            Request::Launch(Box::new(LaunchRequest { config, sources: Vec::new(), system_name: None, label }))
+        };
+        s.ask(request("alice")).expect("it is new");
+        assert_eq!(s.ask(request("bob")), Err(Refused::NameTaken("mine".into())));
+        s.ask(Request::TerminateSubcluster(SubclusterId(1))).expect("it is there");
+        s.ask(request("bob")).expect("it is free");
+    });
+}
+
+#[test]
+fn a_vat_that_waits_to_be_restarted_keeps_what_it_watches() {
+    both_engines(|engine| {
+        let mut s = Stage::on(engine, &["alice", "bob"]);
+        s.tell("alice", "send o-1 take(p+5, o+d1/1); hold p+5 strong");
+        s.tell("bob", "subscribe p-1; hold p-1 strong; hold o-1 strong");
+        s.puppets.once("bob", "startVat", "verdict INTERNAL_ERROR why");
+        s.restart("bob").expect_err("it fails, and the old heap goes on");
+        s.puppets.once("bob", "startVat", "verdict INTERNAL_ERROR why");
+        s.told();
+        s.crash();
+        // Alice decided p+5, so the restart rejects it; bob cannot hear that yet.
+        s.settle_down();
+        let told = s.told();
+        assert!(told.contains("alice <- notify p+5 rejected") || !told.contains("bob <- notify"), "{told}");
+        s.restart("bob").expect("it restarts");
+        s.heard(
+            "bob <- startVat again
+             bob <- notify p-1 rejected [Error: [KERNEL:VAT_RESTARTED] v1 was restarted]",
+        );
+        s.tell("bob", "send o-1 ping()");
+        s.heard("alice <- message o+d1/1 ping()");
+    });
+}
+
+#[test]
+fn a_reload_or_restart_during_a_launch_is_no_first_start() {
+    both_engines(|engine| {
+        for fails in [false, true] {
+            let mut s = Stage::empty(engine, KernelLimits::default());
+            let launch =
+                LaunchRequest { config: cluster(&["a", "b"]), sources: vec![], system_name: None, label: None };
+            let launch = s.ask_later(Request::Launch(Box::new(launch)));
+            // The first vat is being started.
+            let vat = VatId(1);
+            if fails {
+                s.puppets.once("a2", "startVat", "verdict INTERNAL_ERROR why");
+            }
+            let reload = s.ask_later(Request::ReloadVat { vat, config: Box::new(native("a2")), sources: Vec::new() });
+            s.run();
+            assert!(matches!(s.answers[&launch], Ok(Answer::Launched { .. })));
+            assert_eq!(s.answers[&reload].is_err(), fails);
+            let told = s.told();
+            let then = if fails { "a <- message" } else { "a2 <- message" };
+            assert!(told.starts_with("a <- startVat\nb <- startVat\na2 <- startVat again\n"), "{told}");
+            assert!(told.lines().nth(3).is_some_and(|line| line.starts_with(then)), "{told}");
+        }
+    });
+}

@@ -200,9 +200,18 @@ impl World {
 
     /// Makes effects until a delivery to `vat` is under way that is not the start of a heap.
     pub fn run_until_in_flight(&mut self, vat: VatId) {
+        self.run_until_at(vat, |item| item != ItemId::Start);
+    }
+
+    /// Makes effects until a heap of `vat` is being started.
+    pub fn run_until_starting(&mut self, vat: VatId) {
+        self.run_until_at(vat, |item| item == ItemId::Start);
+    }
+
+    fn run_until_at(&mut self, vat: VatId, wanted: impl Fn(ItemId) -> bool) {
         loop {
             match self.in_flight() {
-                Some(note) if note.vat == vat && note.item != ItemId::Start => return,
+                Some(note) if note.vat == vat && wanted(note.item) => return,
                 _ => assert!(self.step().expect("the node goes on"), "{vat} is never told anything"),
             }
         }
