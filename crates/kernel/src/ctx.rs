@@ -33,6 +33,8 @@ pub struct Ctx<'t, 's> {
     /// pipelined calls collapses in one turn.
     pub(crate) work: VecDeque<Work>,
     pub(crate) draining: bool,
+    /// Waiting messages that this turn may still look at; see `KernelLimits::waiting_looked_at_per_turn`.
+    pub(crate) waiting_left: usize,
     pub(crate) later: Vec<Later>,
     /// Holds of the outcome being applied, until its syscalls have made the names known.
     pub(crate) pending_holds: Vec<(VRef, Hold)>,
@@ -49,6 +51,7 @@ impl<'t, 's> Ctx<'t, 's> {
             maybe_free: BTreeSet::new(),
             work: VecDeque::new(),
             draining: false,
+            waiting_left: limits.waiting_looked_at_per_turn,
             later: Vec::new(),
             pending_holds: Vec::new(),
         }

@@ -20,6 +20,16 @@ pub(crate) enum Work {
     Settle { promise: PromiseId, rejected: bool, value: CapData<KRef> },
 }
 
+/// What a message to an unsettled promise would wait for.
+enum Waiting {
+    /// Something else.
+    ForOthers,
+    /// Its own outcome.
+    ForItself,
+    /// Too much to tell.
+    TooMuch,
+}
+
 impl Ctx<'_, '_> {
     /// Sends a message: counts what it mentions and finds its place. Whoever calls has made sure that every reference
     /// is known and that the result promise, if any, is decided by nobody.
@@ -120,8 +130,16 @@ impl Ctx<'_, '_> {
     }
 
     fn park(&mut self, id: PromiseId, message: &Message<KRef>) -> Result<(), Fault> {
-        if self.waits_for_itself(id, message)? {
-            return self.splat(id.into(), message, &bad_resolution("what depends on its own outcome"));
+        match self.waiting(id, message)? {
+            Waiting::ForOthers => {}
+            Waiting::ForItself => {
+                return self.splat(id.into(), message, &bad_resolution("what depends on its own outcome"));
+            }
+            Waiting::TooMuch => {
+                let limit = self.limits.waiting_looked_at_per_turn;
+                let what = format!("what waits for the results of this turn exceeds its limit of {limit} messages");
+                return self.splat(id.into(), message, &KernelError::new(Code::QueueFull, what));
+            }
         }
         let mut promise = self.need::<Promises>(&id)?;
         if let PromiseState::Unresolved { queue_head, queue_tail, .. } = &mut promise.state {
@@ -141,12 +159,13 @@ impl Ctx<'_, '_> {
     /// Whether `id` is settled only by what follows from the message's own result: such a ring would wait for ever,
     /// and would outlive the vats that made it (G12, G15). Looks at what waits for the result, and at what waits for
     /// the results of that, and so on; nothing waits for the result of an ordinary message yet.
-    fn waits_for_itself(&self, id: PromiseId, message: &Message<KRef>) -> Result<bool, Fault> {
+    /// A chain built from its end would be walked again for each message, so a turn looks at a limited number.
+    fn waiting(&mut self, id: PromiseId, message: &Message<KRef>) -> Result<Waiting, Fault> {
         let mut next: Vec<PromiseId> = message.result.and_then(promise).into_iter().collect();
         let mut seen = BTreeSet::new();
         while let Some(result) = next.pop() {
             if result == id {
-                return Ok(true);
+                return Ok(Waiting::ForItself);
             }
             let Some(PromiseState::Unresolved { queue_head, queue_tail, .. }) =
                 self.get::<Promises>(&result)?.map(|promise| promise.state)
@@ -154,11 +173,13 @@ impl Ctx<'_, '_> {
                 continue;
             };
             for index in queue_head..queue_tail {
+                let Some(left) = self.waiting_left.checked_sub(1) else { return Ok(Waiting::TooMuch) };
+                self.waiting_left = left;
                 let waiting = self.need::<PromiseQueue>(&(result, index))?;
                 next.extend(waiting.result.and_then(promise).filter(|&result| seen.insert(result)));
             }
         }
-        Ok(false)
+        Ok(Waiting::ForOthers)
     }
 
     /// Ends a message that cannot be delivered: its result is rejected with a kernel error.

@@ -281,6 +281,40 @@ fn ten_thousand_pipelined_calls_collapse_in_one_turn() {
 }
 
 #[test]
+fn a_chain_built_from_its_end_costs_a_limited_turn() {
+    both_engines(|engine| {
+        let limits = KernelLimits { waiting_looked_at_per_turn: 100, ..KernelLimits::default() };
+        let mut s = Stage::with_limits(engine, limits, &["alice", "bob"]);
+        // Each message is put before all those that were sent already: 1 + 2 + 3 + … are looked at.
+        let chain = |from: u64, length: u64| {
+            let sends = (0..length).map(|step| format!("send p+{} x() -> p+{}", from - step, from - step + 1));
+            sends.collect::<Vec<_>>().join(";")
+        };
+        s.tell("alice", &format!("{}; subscribe p+101", chain(100, 10)));
+        s.heard("");
+        s.tell("alice", &format!("{}; subscribe p+201", chain(200, 20)));
+        let told = s.told();
+        let text = "what waits for the results of this turn exceeds its limit of 100 messages";
+        assert!(
+            told.ends_with(&format!("alice <- notify p+201 rejected [Error: [KERNEL:QUEUE_FULL] {text}]")),
+            "{told}"
+        );
+        assert_eq!(s.tell("bob", ""), "fulfilled [undefined]");
+    });
+}
+
+#[test]
+fn a_message_that_would_wait_for_itself_is_rejected() {
+    both_engines(|engine| {
+        let mut s = Stage::on(engine, &["alice", "bob"]);
+        s.tell("alice", "send p+5 x() -> p+6; send p+6 y() -> p+5; subscribe p+5; subscribe p+6");
+        let text =
+            "[Error: [KERNEL:BAD_PROMISE_RESOLUTION] the promise was fulfilled with what depends on its own outcome]";
+        s.heard(&format!("alice <- notify p+5 rejected {text}\n alice <- notify p+6 rejected {text}"));
+    });
+}
+
+#[test]
 fn a_flood_does_not_starve_others() {
     let mut s = Stage::on(Engines::Memory, &["flood", "victim", "quiet"]);
     // The flooder keeps itself busy with two messages for every one.
