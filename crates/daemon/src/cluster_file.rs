@@ -5,13 +5,13 @@
 //! told with the file and, where there is one, the line or the field. What the file asks of the kernel (names of
 //! services, of globals) is the kernel's and the runtime's to judge.
 
-use crate::sources::load_vat_sources;
 use crate::strict_json::Json;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use sturdy_smallcaps::encode_body;
 use sturdy_types::{ClusterConfig, ModuleSource, VatConfig};
+use sturdy_vat_js::load_vat_sources;
 
 /// Bytes of a cluster file.
 pub const CLUSTER_FILE_BYTES: u64 = 4 << 20;

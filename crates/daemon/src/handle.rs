@@ -81,6 +81,7 @@ pub(crate) enum Command {
     Acknowledge(CallId),
     Inspect(KRef, Reply<Option<RefInfo>>),
     Stats(Reply<Stats>),
+    WhenQuiet(Reply<()>),
     ServiceAnswered { call: ServiceCallId, rejected: bool, value: CapData<KRef> },
     Shutdown(Reply<()>),
 }
@@ -142,6 +143,11 @@ impl Handle {
     /// Counters.
     pub async fn stats(&self) -> Result<Stats, RequestError> {
         self.ask(Command::Stats).await
+    }
+
+    /// Waits until no delivery is under way and none is due. Vats that are never done keep it waiting.
+    pub async fn quiet(&self) -> Result<(), RequestError> {
+        self.ask(Command::WhenQuiet).await
     }
 
     /// Commits, drops the heaps and ends. Whoever still waits for an answer gets an error.

@@ -76,6 +76,8 @@ pub(crate) struct KernelLoop {
     next_ticket: u64,
     group_since: Option<Instant>,
     rest: Rest,
+    /// Told when nothing is left to do.
+    until_quiet: Vec<Reply<()>>,
     farewells: Vec<Reply<()>>,
 }
 
@@ -114,6 +116,7 @@ impl KernelLoop {
             next_ticket: 0,
             group_since: None,
             rest: Rest::Awake,
+            until_quiet: Vec::new(),
             farewells: Vec::new(),
         }
     }
@@ -211,6 +214,7 @@ impl KernelLoop {
                 let stats = Stats { node: self.node.stats(), engine, heaps: self.heaps.len() };
                 let _gone = reply.send(stats);
             }
+            Command::WhenQuiet(reply) => self.until_quiet.push(reply),
             Command::ServiceAnswered { call, rejected, value } => {
                 self.event(Event::ServiceAnswered { call, rejected, value })?;
             }
@@ -321,6 +325,9 @@ impl KernelLoop {
 
     /// Nothing is due: waits for a request, and uses the time if none comes.
     fn wait(&mut self, commands: &mut Receiver<Command>, clock: &tokio::runtime::Runtime) -> Result<Going, Broken> {
+        for reply in self.until_quiet.drain(..) {
+            let _gone = reply.send(());
+        }
         let patience = if self.node.uncommitted_turns() > 0 {
             Some(self.limits.unhurried_commit_ms)
         } else {

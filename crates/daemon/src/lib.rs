@@ -18,7 +18,6 @@ mod heaps;
 mod kernel_loop;
 mod release;
 mod services;
-mod sources;
 mod strict_json;
 mod watchdog;
 
