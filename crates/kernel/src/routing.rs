@@ -4,7 +4,7 @@
 //! The fate of a message that cannot be delivered is decided here and in `crank` (the same checks at the time of
 //! delivery) and nowhere else: its result is rejected as [`Ctx::splat`] says. FATES.md has the table.
 
-use crate::blame::Fault;
+use crate::blame::{Fault, reason_text};
 use crate::ctx::Ctx;
 use crate::event::Notice;
 use std::collections::BTreeSet;
@@ -200,7 +200,7 @@ impl Ctx<'_, '_> {
             Some(KRef::Object(id)) => {
                 return Err(crate::blame::broken(format!("{id} stands where a result promise should")));
             }
-            None => self.notice(Notice::OneWayLost { target, reason: reason.body }),
+            None => self.notice(Notice::OneWayLost { target, reason: reason_text(&reason) }),
         }
         // The rejection may still be on its way when the result is released here: counts are only looked at when the
         // turn ends, after everything on its way has arrived.

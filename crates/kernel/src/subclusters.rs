@@ -1,6 +1,6 @@
 //! Subclusters: launched as a whole or not at all, ended as a whole (kernel-semantics §6.2, defect 13).
 
-use crate::blame::{Blame, Fault, Refused, broken};
+use crate::blame::{Blame, Fault, Refused, broken, reason_text};
 use crate::control::{Answer, LaunchRequest, Ticket};
 use crate::ctx::{Ctx, Later};
 use crate::event::Notice;
@@ -126,7 +126,7 @@ impl Ctx<'_, '_> {
         let SubclusterStatus::Launching { bootstrap: Some(promise), .. } = record.status else { return Ok(()) };
         // A bootstrap fulfilled with an error has failed too (kernel-semantics §6.2, item 7).
         if rejected || value.body.starts_with("#{\"#error\":") {
-            self.later.push(Later::LaunchFailed(id, format!("bootstrap failed: {}", error_text(value))));
+            self.later.push(Later::LaunchFailed(id, format!("bootstrap failed: {}", reason_text(value))));
             return Ok(());
         }
         let Some(root) = record.root else { return Err(broken(format!("{id} has no root"))) };
@@ -235,12 +235,4 @@ fn check_config(config: &ClusterConfig) -> Result<(), String> {
         return Err(format!("the bootstrap vat '{}' is not among the vats of the cluster", config.bootstrap));
     }
     Ok(())
-}
-
-/// The message of an error value, or the whole body.
-fn error_text(value: &CapData<KRef>) -> String {
-    match sturdy_smallcaps::decode(value) {
-        Ok(Value::Error { message, .. }) => message,
-        _ => value.body.clone(),
-    }
 }

@@ -1,6 +1,6 @@
 //! The life of a vat: created, started, restarted, reloaded, terminated (kernel-semantics §6.3, §6.5).
 
-use crate::blame::{Blame, Fault, Refused, VatFault};
+use crate::blame::{Blame, Fault, Refused, VatFault, reason_text};
 use crate::control::Answer;
 use crate::crank::{Crossings, Plan, PlannedItem, StartOf};
 use crate::ctx::{Ctx, Later};
@@ -258,7 +258,7 @@ impl Ctx<'_, '_> {
         self.put::<DoomedVats>(&vat, &());
         self.answer_ticket(TicketFor::Start(vat), Err(Refused::Overtaken(format!("{vat} was terminated"))))?;
         self.emit(Effect::Stop { vat, run: RunId(cursor.run.0 + 1) });
-        self.notice(Notice::VatTerminated { vat, name: record.name, reason: reason.body.clone() });
+        self.notice(Notice::VatTerminated { vat, name: record.name, reason: reason_text(reason) });
         Ok(())
     }
 

@@ -74,7 +74,7 @@ fn items_58_59_60_a_launch_that_fails_at_any_stage_leaves_nothing() {
         ),
         ("carol", "startVat", "verdict COMPUTE_LIMIT slow", "v3 (carol) could not be started: COMPUTE_LIMIT: slow"),
         ("bob", "startVat", "illegal x", "v2 (bob) could not be started: ILLEGAL_SYSCALL: x"),
-        ("bob", "startVat", "fail no", "v2 (bob) could not be started: exited with failure: #\"no\""),
+        ("bob", "startVat", "fail no", "v2 (bob) could not be started: exited with failure: no"),
         ("bob", "startVat", "write a b; exit no", "v2 (bob) was terminated during the launch"),
         ("alice", "bootstrap", "resolve result != error boom", "bootstrap failed: boom"),
         ("alice", "bootstrap", "send o-1 x(o+5, p+5); resolve result = error boom", "bootstrap failed: boom"),
@@ -221,8 +221,8 @@ fn item_69_an_exit_commits_and_a_failure_undoes() {
             "bob <- message o+0 go(<o-1>) result p-1
              carol <- message o+0 go(<o-1>) result p-1
              alice <- message o+0 last(<o-3>)
-             alice <- notify p+5 rejected [Error: [KERNEL:VAT_TERMINATED] v2 ended itself]
-             alice <- notify p+6 rejected [Error: [KERNEL:VAT_TERMINATED] v3 was terminated: exited with failure: #{\"#error\":\"[KERNEL:VAT_TERMINATED] the vat gave a reason that names references\",\"name\":\"Error\"}]",
+             alice <- notify p+5 rejected [Error: [KERNEL:VAT_TERMINATED] v2 ended itself: #[\"done\",\"$0\"]]
+             alice <- notify p+6 rejected [Error: [KERNEL:VAT_TERMINATED] v3 was terminated: exited with failure: [KERNEL:VAT_TERMINATED] the vat gave a reason that names references]",
         );
         assert_eq!(s.status().vats.len(), 1);
     });
