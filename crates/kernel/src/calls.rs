@@ -37,7 +37,6 @@ impl Ctx<'_, '_> {
             CallId(counters.calls)
         })?;
         let promise = self.new_promise(Decider::Nobody)?;
-        self.hold_promise(promise)?;
         if let Some(name) = &request {
             self.put::<CallRequests>(name, &call);
         }
