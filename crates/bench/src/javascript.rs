@@ -1,6 +1,7 @@
 //! JavaScript vats on the engine in memory, through the whole kernel.
 
 use crate::host::Host;
+use crate::probe::Computing;
 use crate::report::{Report, Target, median};
 use std::rc::Rc;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use sturdy_vat_js::JsRuntime;
 
 const VAT: &str = r"
 import { Far } from '@endo/far';
-export const buildRootObject = () => Far('root', { ping: () => 1 });
+export const buildRootObject = () => Far('root', { bootstrap: () => {}, ping: () => 1 });
 ";
 
 struct Silent;
@@ -48,7 +49,7 @@ pub fn measure(report: &mut Report) {
     let calls = report.choose(20_000, 100_000);
     let rates = (0..report.rounds())
         .map(|_| {
-            let (before, start) = (host.node.stats().cranks, Instant::now());
+            let (before, start) = (host.node.stats().cranks, Computing::begin());
             for _ in 0..calls / 1_000 {
                 for _ in 0..1_000 {
                     host.call(root, "ping", "[]", Vec::new());
@@ -56,13 +57,13 @@ pub fn measure(report: &mut Report) {
                 host.run();
                 host.acknowledge();
             }
-            (host.node.stats().cranks - before) as f64 / start.elapsed().as_secs_f64()
+            (host.node.stats().cranks - before) as f64 / start.seconds()
         })
         .collect();
     report.add(
         "JavaScript vat, trivial calls by the host, memory",
         median(rates),
-        "deliveries/s",
+        "deliveries/s of a core",
         Target::AtLeast(60_000.0),
     );
     idle_vats(report);

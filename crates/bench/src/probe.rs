@@ -1,9 +1,36 @@
-//! What the disk can do: append 4 KiB, make it durable, again and again, in the directory that is measured.
+//! What the disk can do (append 4 KiB, make it durable, again and again, in the directory that is measured), and what
+//! this process has computed.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
+
+/// Seconds of computing by this process's one thread, where the system tells them: what others do meanwhile does not
+/// count. Elsewhere the time that passed.
+pub struct Computing {
+    passed: Instant,
+    before: Option<f64>,
+}
+
+impl Computing {
+    pub fn begin() -> Self {
+        Self { passed: Instant::now(), before: computed() }
+    }
+
+    pub fn seconds(&self) -> f64 {
+        match (self.before, computed()) {
+            (Some(before), Some(now)) => now - before,
+            _ => self.passed.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+fn computed() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: f64 = text.split(' ').next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
+}
 
 /// Durable appends per second.
 pub fn appends_per_second(dir: &Path, count: usize) -> f64 {
