@@ -427,3 +427,35 @@ fn a_reload_or_restart_during_a_launch_is_no_first_start() {
         }
     });
 }
+
+#[test]
+fn several_subclusters_are_launched_side_by_side_and_fail_apart() {
+    both_engines(|engine| {
+        let mut s = Stage::empty(engine, KernelLimits::default());
+        s.puppets.once("d", "startVat", "verdict INTERNAL_ERROR why");
+        let mut launch = |vats: &[&str]| {
+            let (config, sources) = (cluster(vats), Vec::new());
+            s.ask_later(Request::Launch(Box::new(LaunchRequest { config, sources, system_name: None, label: None })))
+        };
+        let tickets = [launch(&["a", "b"]), launch(&["c", "d"]), launch(&["e", "f"])];
+        s.run();
+        let fates: Vec<bool> = tickets.iter().map(|ticket| s.answers[ticket].is_ok()).collect();
+        assert_eq!(fates, [true, false, true]);
+        let names: Vec<String> = s.status().vats.into_iter().map(|vat| vat.name).collect();
+        assert_eq!(names, ["a", "b", "e", "f"]);
+    });
+}
+
+#[test]
+fn a_vat_that_ends_by_itself_during_bootstrap_of_another_fails_the_launch() {
+    both_engines(|engine| {
+        let mut s = Stage::empty(engine, KernelLimits::default());
+        let before = s.census();
+        s.puppets.once("a", "bootstrap", "ask o-1 go() -> p+5; keep result");
+        s.puppets.once("b", "go", "exit enough");
+        let refused = s.try_enter(&["a", "b"]);
+        assert_eq!(refused, Err(Refused::LaunchFailed("v2 (b) was terminated during the launch".into())));
+        s.settle_down();
+        assert_eq!(s.census(), before);
+    });
+}
