@@ -16,7 +16,7 @@ import { makeLiveslots } from './liveslots.js';
 import { makeModules, makePowers } from './modules.js';
 import { makeVom } from './vom.js';
 
-const { defineProperty } = Object;
+const { defineProperty, freeze } = Object;
 
 const VAT_DATA = ['defineKind', 'defineKindMulti', 'defineDurableKind', 'defineDurableKindMulti', 'makeKindHandle',
   'canBeDurable', 'providePromiseWatcher', 'watchPromise', 'makeScalarBigMapStore', 'makeScalarBigWeakMapStore',
@@ -28,7 +28,7 @@ const endowLazily = (name, make) => {
     defineProperty(globalThis, name, { value, writable: false, enumerable: false, configurable: false });
     return value;
   };
-  defineProperty(globalThis, name, { get: () => fix(make()), enumerable: false, configurable: true });
+  defineProperty(globalThis, name, { get: freeze(() => fix(make())), enumerable: false, configurable: true });
 };
 
 const describeRoot = root => {

@@ -5,7 +5,7 @@
 //! not Unicode throws a `TypeError` at its caller.
 
 use crate::meter::Meter;
-use crate::raw::Scoped;
+use crate::raw::{self, Scoped};
 use rquickjs::prelude::{List, Opt};
 use rquickjs::{Ctx, Exception, Function, Module, Object, Persistent, Value};
 use std::cell::{Cell, RefCell};
@@ -247,6 +247,7 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> rquickjs::Res
     };
     bridge.set("log", Function::new(ctx.clone(), log)?)?;
     bridge.set("gc", Function::new(ctx.clone(), |ctx: Ctx<'_>| ctx.run_gc())?)?;
+    bridge.set("freezeIntrinsics", Function::new(ctx.clone(), raw::freeze_intrinsics)?)?;
     bridge.set("load", Function::new(ctx.clone(), load_layer)?)?;
     bridge.set("now", Function::new(ctx.clone(), now_ms)?)?;
     let s = Rc::clone(shared);

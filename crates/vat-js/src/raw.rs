@@ -6,6 +6,7 @@
 //! * [`Bytecode`]: loading of modules compiled before. Only this file makes one, from the compiler's output, so that it
 //!   is always valid.
 //! * [`run_job`]: one job of the queue, keeping what it threw; [`stack_starts_here`].
+//! * [`freeze_intrinsics`]: the walk of lockdown, which would be most of a heap's start in JavaScript.
 //! * [`Scoped`]: a borrowed reader lent to functions that live longer than the loan; it is taken back at the end of
 //!   the scope, also in a panic.
 #![allow(unsafe_code)]
@@ -13,10 +14,12 @@
 
 use crate::meter::Meter;
 use rquickjs::allocator::Allocator;
+use rquickjs::atom::PredefinedAtom;
 use rquickjs::module::{Declared, WriteOptions};
-use rquickjs::{Ctx, Module, qjs};
+use rquickjs::{Ctx, Error, Module, Object, Value, qjs};
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -217,7 +220,7 @@ pub(crate) enum Job<'js> {
     /// It came to its end.
     Done,
     /// It threw this.
-    Threw(rquickjs::Value<'js>),
+    Threw(Value<'js>),
 }
 
 /// Runs the next job of the queue.
@@ -237,6 +240,109 @@ pub(crate) fn run_job<'js>(ctx: &Ctx<'js>) -> Job<'js> {
 pub(crate) fn stack_starts_here(ctx: &Ctx<'_>) {
     // SAFETY: the context is alive.
     unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
+}
+
+/// The own keys of an object.
+struct Keys<'js> {
+    ctx: Ctx<'js>,
+    table: *mut qjs::JSPropertyEnum,
+    count: u32,
+}
+
+impl<'js> Keys<'js> {
+    fn of(object: &Value<'js>) -> rquickjs::Result<Self> {
+        let ctx = object.ctx().clone();
+        let (mut table, mut count) = (ptr::null_mut(), 0);
+        let all = (qjs::JS_GPN_STRING_MASK | qjs::JS_GPN_SYMBOL_MASK).cast_signed();
+        // SAFETY: context and object are alive; the table is ours afterwards.
+        let status = unsafe {
+            qjs::JS_GetOwnPropertyNames(ctx.as_raw().as_ptr(), &raw mut table, &raw mut count, object.as_raw(), all)
+        };
+        if status < 0 { Err(Error::Exception) } else { Ok(Self { ctx, table, count }) }
+    }
+
+    fn atoms(&self) -> impl ExactSizeIterator<Item = qjs::JSAtom> {
+        // An index rather than a slice: the table of no keys may be null.
+        // SAFETY: the engine filled `count` entries, and they live as long as `self`.
+        (0..self.count as usize).map(|nth| unsafe { (*self.table.add(nth)).atom })
+    }
+
+    /// Whether these are the keys of a function that has nothing of its own.
+    fn of_plain_function(&self) -> bool {
+        const PLAIN: [PredefinedAtom; 2] = [PredefinedAtom::Length, PredefinedAtom::Name];
+        self.count == 2 && self.atoms().zip(PLAIN).all(|(atom, plain)| atom == plain as qjs::JSAtom)
+    }
+}
+
+impl Drop for Keys<'_> {
+    fn drop(&mut self) {
+        // SAFETY: made by the same context, freed once.
+        unsafe { qjs::JS_FreePropertyEnum(self.ctx.as_raw().as_ptr(), self.table, self.count) }
+    }
+}
+
+/// Value, getter and setter of a property.
+fn parts<'js>(object: &Value<'js>, key: qjs::JSAtom) -> rquickjs::Result<[Value<'js>; 3]> {
+    let ctx = object.ctx();
+    let mut found = MaybeUninit::<qjs::JSPropertyDescriptor>::uninit();
+    // SAFETY: context, object and key are alive; the descriptor is written if the answer is 1, and its values are ours.
+    unsafe {
+        match qjs::JS_GetOwnProperty(ctx.as_raw().as_ptr(), found.as_mut_ptr(), object.as_raw(), key) {
+            1 => {
+                let found = found.assume_init();
+                Ok([found.value, found.getter, found.setter].map(|part| Value::from_raw(ctx.clone(), part)))
+            }
+            0 => Ok(std::array::from_fn(|_| Value::new_undefined(ctx.clone()))),
+            _ => Err(Error::Exception),
+        }
+    }
+}
+
+fn prototype<'js>(object: &Value<'js>) -> rquickjs::Result<Value<'js>> {
+    let ctx = object.ctx();
+    // SAFETY: context and object are alive; the answer is ours.
+    let proto = unsafe { Value::from_raw(ctx.clone(), qjs::JS_GetPrototype(ctx.as_raw().as_ptr(), object.as_raw())) };
+    // SAFETY: only the tag is looked at.
+    if unsafe { qjs::JS_IsException(proto.as_raw()) } { Err(Error::Exception) } else { Ok(proto) }
+}
+
+/// Freezes the intrinsics that `roots` reach by properties and prototypes, and returns those that are more than functions
+/// with a length and a name: these others are frozen without being looked into, which saves time, and without being
+/// remembered by `harden`, which saves memory.
+#[allow(clippy::mutable_key_type, clippy::needless_pass_by_value)] // pointers; called with what it is to own
+pub(crate) fn freeze_intrinsics<'js>(
+    ctx: Ctx<'js>,
+    roots: Vec<Value<'js>>,
+    function_prototype: Object<'js>,
+) -> rquickjs::Result<Vec<Value<'js>>> {
+    // SAFETY: asked of objects only, which have a pointer; it is compared and never followed.
+    let address = |object: &Value<'js>| unsafe { qjs::JS_VALUE_GET_PTR(object.as_raw()) };
+    let mut known = HashSet::new();
+    let mut waiting: Vec<Value<'js>> = Vec::new();
+    let mut looked_into = Vec::new();
+    let mut enqueue = |waiting: &mut Vec<Value<'js>>, value: Value<'js>| {
+        if value.is_object() && known.insert(address(&value)) {
+            waiting.push(value);
+        }
+    };
+    roots.into_iter().for_each(|root| enqueue(&mut waiting, root));
+    while let Some(object) = waiting.pop() {
+        let proto = prototype(&object)?;
+        let keys = Keys::of(&object)?;
+        // SAFETY: context and object are alive.
+        if unsafe { qjs::JS_FreezeObject(ctx.as_raw().as_ptr(), object.as_raw()) } < 0 {
+            return Err(Error::Exception);
+        }
+        if keys.of_plain_function() && proto == *function_prototype.as_value() {
+            continue;
+        }
+        enqueue(&mut waiting, proto);
+        for key in keys.atoms() {
+            parts(&object, key)?.into_iter().for_each(|part| enqueue(&mut waiting, part));
+        }
+        looked_into.push(object);
+    }
+    Ok(looked_into)
 }
 
 /// See the file's header.

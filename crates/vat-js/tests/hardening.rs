@@ -207,3 +207,86 @@ fn the_heap_does_not_grow_with_deliveries() {
         }
     });
 }
+
+/// Everything that code without authority can reach: from the global object, from syntax, from the built-in modules, from
+/// what `buildRootObject` is given; through properties, prototypes, and what getters answer.
+const REALM: &str = r"
+import * as far from '@endo/far';
+import * as eventual from '@endo/eventual-send';
+import * as exo from '@endo/exo';
+import * as patterns from '@endo/patterns';
+import * as kit from '@endo/promise-kit';
+import * as utils from '@metamask/kernel-utils/exo';
+
+const seen = new Map();
+const queue = [];
+const reach = (value, path) => {
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return;
+  if (seen.has(value)) return;
+  seen.set(value, path);
+  queue.push(value);
+};
+const bySyntax = () => {
+  const made = {
+    array: [][Symbol.iterator](), entries: [].entries(), text: ''[Symbol.iterator](), map: new Map()[Symbol.iterator](),
+    set: new Set()[Symbol.iterator](), matches: ''.matchAll(/x/g), wrapped: Iterator.from({ next() {}, __proto__: null }),
+    helper: [].values().map(x => x), generatorFunction: function* () {}, asyncGeneratorFunction: async function* () {}, asyncFunction: async () => {},
+    plainFunction: () => {}, promise: Promise.resolve(), big: Object(1n), symbol: Object(Symbol()), number: Object(1),
+    boolean: Object(true), regexp: /x/, match: /x/.exec('x'), date: new Date(0), error: Error('x'), set2: new Set(),
+    map2: new Map(), weak: new WeakMap(), weakSet: new WeakSet(), bytes: new Uint8Array(1), view: new DataView(new ArrayBuffer(1)),
+    buffer: new ArrayBuffer(1), proxy: new Proxy({}, {}), half: new Float32Array(1), called: (function () { return arguments; })(),
+    aggregate: AggregateError([]), string: Object('x'),
+  };
+  if (Iterator.concat) made.concat = Iterator.concat();
+  if (Iterator.zip) made.zip = Iterator.zip([]);
+  for (const [name, value] of Object.entries(made)) reach(Object.getPrototypeOf(value), `the prototype of ${name}`);
+  // Of generators the function's own, unfrozen prototype comes first.
+  for (const f of [function* () {}, async function* () {}]) reach(Object.getPrototypeOf(f.prototype), 'generators');
+  const thrower = Object.getOwnPropertyDescriptor(made.called, 'callee');
+  if (thrower) reach(thrower.get, 'thrower');
+};
+const walk = wrong => {
+  for (let n = 0; n < queue.length; n += 1) {
+    const object = queue[n];
+    const path = seen.get(object);
+    const isGlobal = object === globalThis;
+    if (!isGlobal && !Object.isFrozen(object)) wrong.push(path);
+    reach(Object.getPrototypeOf(object), `${path}.__proto__`);
+    for (const key of Reflect.ownKeys(object)) {
+      const name = `${path}.${String(key)}`;
+      let found = Object.getOwnPropertyDescriptor(object, key);
+      if ('get' in found) {
+        reach(found.get, `get ${name}`);
+        reach(found.set, `set ${name}`);
+        try { reach(object[key], name); } catch { /* wants another this */ }
+        found = Object.getOwnPropertyDescriptor(object, key);
+      }
+      reach(found.value, name);
+      if (isGlobal && (found.configurable || found.writable)) wrong.push(`${name} can be bound anew`);
+    }
+  }
+};
+export const buildRootObject = (vatPowers, parameters, baggage) => {
+  const wrong = [];
+  reach(globalThis, 'globalThis');
+  bySyntax();
+  reach(vatPowers, 'vatPowers');
+  reach(baggage, 'baggage');
+  for (const [name, module] of Object.entries({ far, eventual, exo, patterns, kit, utils })) {
+    for (const key of Object.keys(module)) reach(module[key], `${name}.${key}`);
+  }
+  walk(wrong);
+  return far.Far('root', { wrong: () => wrong.join('\n'), size: () => seen.size });
+};
+";
+
+#[test]
+fn everything_within_reach_is_frozen() {
+    with_modules(&[("vat.js", REALM)], &patient(), |vat, log| {
+        assert_eq!(vat.start_outcome("#\"#undefined\"", &[]).verdict, Verdict::Done, "{}", log.text());
+        assert_eq!(vat.call("wrong", "[]", &[], "p-1"), "resolve p-1 #\"\"");
+        let size = vat.call("size", "[]", &[], "p-2");
+        let size: u32 = size.trim_start_matches("resolve p-2 #").parse().expect("a number");
+        assert!(size > 800, "the walk stopped early: {size}");
+    });
+}
