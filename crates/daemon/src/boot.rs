@@ -115,7 +115,7 @@ fn begin(
     handle: crate::handle::WeakHandle,
     host: tokio::runtime::Handle,
 ) -> Result<KernelLoop, StartError> {
-    let (engine, note, died_on, home) = open(config.place)?;
+    let (engine, death_file, died_on, home) = open(config.place)?;
     let mut fresh = [0; 16];
     getrandom::fill(&mut fresh)
         .map_err(|error| StartError::System { what: "random numbers", source: std::io::Error::other(error) })?;
@@ -128,7 +128,7 @@ fn begin(
         node,
         heaps: Heaps::new(config.runtimes, config.vat_limits, config.reporter.clone()),
         limits: config.limits,
-        note,
+        note: death_file,
         watchdog,
         services: config.services,
         reporter: config.reporter,

@@ -160,6 +160,7 @@ impl KernelLoop {
     fn turn_around(&mut self, mut commands: Receiver<Command>, clock: &tokio::runtime::Runtime) -> Result<(), Broken> {
         loop {
             let going = self.hear(&mut commands)?;
+            self.note_group()?;
             let worked = self.carry_out_next()?;
             if going == Going::Ending {
                 return self.commit();

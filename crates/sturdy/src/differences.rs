@@ -38,10 +38,8 @@ pub fn differences(info: &SubclusterInfo, status: &Status, file: &ClusterFile) -
     for (name, config) in &file.config.vats {
         let Some(vat) = running(info, status, name) else {
             let was_launched = info.config.vats.iter().any(|(launched, _)| launched == name);
-            found.fixed.push(match was_launched {
-                true => format!("the vat '{name}' is terminated"),
-                false => format!("there is no vat '{name}'"),
-            });
+            let ended = if was_launched { "is terminated" } else { "is not there" };
+            found.fixed.push(format!("the vat '{name}' {ended}"));
             continue;
         };
         let what = changes(&vat.config, config);

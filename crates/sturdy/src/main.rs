@@ -27,9 +27,8 @@ fn main() -> ExitCode {
         Command::Store(args) => store_command::store(&args),
     };
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever read the results has gone away; there is nobody to tell.
-        Err(End::ReaderGone) => ExitCode::SUCCESS,
+        // When whoever read the results has gone away, there is nobody to tell.
+        Ok(()) | Err(End::ReaderGone) => ExitCode::SUCCESS,
         Err(End::Told) => ExitCode::FAILURE,
         Err(End::Error(text)) => {
             out::note(&format!("Error: {text}"));

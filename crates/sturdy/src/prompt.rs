@@ -23,7 +23,7 @@ pub type Words = Arc<Mutex<Vec<String>>>;
 
 /// Lines from wherever they come.
 pub struct Lines {
-    lines: mpsc::Receiver<Result<String, String>>,
+    typed: mpsc::Receiver<Result<String, String>>,
     /// One permit per line that is wanted: the prompt appears only when the answer before is printed.
     wanted: Option<std::sync::mpsc::Sender<()>>,
     /// Words to complete, on a terminal.
@@ -38,7 +38,7 @@ impl Lines {
         {
             return None;
         }
-        self.lines.recv().await
+        self.typed.recv().await
     }
 }
 
@@ -57,13 +57,13 @@ pub fn from_terminal(home: &Path) -> Result<Lines, String> {
     }
     let history = home.join("history");
     let _none_yet = editor.load_history(&history);
-    let (sender, lines) = mpsc::channel(1);
+    let (sender, typed) = mpsc::channel(1);
     let (wanted, wishes) = std::sync::mpsc::channel();
     thread::Builder::new()
         .name("sturdy-prompt".into())
         .spawn(move || edit(editor, &history, &wishes, &sender))
         .map_err(|error| error.to_string())?;
-    Ok(Lines { lines, wanted: Some(wanted), words })
+    Ok(Lines { typed, wanted: Some(wanted), words })
 }
 
 fn edit(
@@ -104,7 +104,7 @@ fn edit(
 /// Lines from a pipe or file, at most `line_bytes` long each.
 pub fn from_pipe(line_bytes: u64) -> Result<Lines, String> {
     use std::io::{BufRead, Read};
-    let (sender, lines) = mpsc::channel(64);
+    let (sender, typed) = mpsc::channel(64);
     let read = move || {
         let mut input = std::io::stdin().lock();
         loop {
@@ -123,7 +123,7 @@ pub fn from_pipe(line_bytes: u64) -> Result<Lines, String> {
         }
     };
     thread::Builder::new().name("sturdy-input".into()).spawn(read).map_err(|error| error.to_string())?;
-    Ok(Lines { lines, wanted: None, words: Words::default() })
+    Ok(Lines { typed, wanted: None, words: Words::default() })
 }
 
 struct Names {
@@ -142,11 +142,11 @@ impl Completer for Names {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _ctx: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let typed = line.get(..pos).unwrap_or_default();
+        let before = line.get(..pos).unwrap_or_default();
         let word_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
         let start =
-            typed.rfind(|c| !word_part(c)).map_or(0, |at| at + typed[at..].chars().next().map_or(1, char::len_utf8));
-        let word = &typed[start..];
+            before.rfind(|c| !word_part(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        let word = &before[start..];
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         let commands = COMMANDS.iter().map(|&command| command.to_owned()).filter(|_| start == 0);
         Ok((start, words.iter().cloned().chain(commands).filter(|known| known.starts_with(word)).collect()))

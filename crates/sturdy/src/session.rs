@@ -53,10 +53,10 @@ impl Names {
         let mut names = Self::default();
         for vat in status.vats.iter().filter(|vat| vat.subcluster == info.id) {
             if let Some(root) = vat.root {
-                let named = || Named { reference: root.into(), kind: RefKind::Object, iface: None };
-                names.known.insert(vat.name.clone(), named());
+                let of_root = || Named { reference: root.into(), kind: RefKind::Object, iface: None };
+                names.known.insert(vat.name.clone(), of_root());
                 if vat.name == info.config.bootstrap {
-                    names.known.insert("root".into(), named());
+                    names.known.insert("root".into(), of_root());
                 }
             }
         }
@@ -276,7 +276,7 @@ fn references(value: &Value, slots: &[KRef], found: &mut Vec<Named<KRef>>) {
             iface: iface.clone(),
         })),
         Value::Promise { slot } => {
-            found.extend(slots.get(*slot).map(|&reference| Named { reference, kind: RefKind::Promise, iface: None }))
+            found.extend(slots.get(*slot).map(|&reference| Named { reference, kind: RefKind::Promise, iface: None }));
         }
         Value::Array(items) => items.iter().for_each(|item| references(item, slots, found)),
         Value::Record(properties) => properties.iter().for_each(|(_, item)| references(item, slots, found)),

@@ -42,12 +42,6 @@ pub fn reason(data: &CapData<KRef>) -> String {
     }
 }
 
-/// A body whose references are not at hand.
-fn reason_of_body(body: &str) -> String {
-    let end = body.rfind(|c| c == ']' || c == '}' || c == '"').map_or(body.len(), |at| at + 1);
-    reason(&CapData::plain(body.get(..end).unwrap_or(body)))
-}
-
 /// A report, or nothing if it is not worth a line.
 pub fn report(report: &Report) -> Option<String> {
     match report {
@@ -62,7 +56,7 @@ pub fn report(report: &Report) -> Option<String> {
             Some(format!("[{name}]{level} {}", tame(text)))
         }
         Report::Notice(Notice::VatTerminated { vat, name, reason }) => {
-            Some(format!("vat {} ({vat}) was terminated: {}", tame(name), reason_of_body(reason)))
+            Some(format!("vat {} ({vat}) was terminated: {}", tame(name), self::reason(&CapData::plain(reason.as_str()))))
         }
         Report::Notice(Notice::VatFailed { vat, name, reason }) => {
             Some(format!("vat {} ({vat}) could not be started: {}", tame(name), tame(reason)))

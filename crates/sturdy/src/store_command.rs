@@ -41,13 +41,13 @@ fn check(place: &StorePlace) -> Result<(), End> {
     let report = audit(&store).map_err(End::of)?;
     let good = report.problems.is_empty();
     if place.json {
-        let problems: Vec<String> = report.problems.iter().map(|problem| json_string(&problem.to_string())).collect();
+        let problems: Vec<String> = report.problems.iter().map(|problem| json_string(problem)).collect();
         out::result(&format!("{{\"sound\":{good},\"problems\":[{}]}}", problems.join(",")))?;
     } else if good {
         out::result(&format!("the store in {} is sound", place.home.display()))?;
     } else {
         for problem in &report.problems {
-            out::result(&problem.to_string())?;
+            out::result(problem)?;
         }
     }
     if good {
