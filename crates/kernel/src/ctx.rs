@@ -88,6 +88,11 @@ impl<'t, 's> Ctx<'t, 's> {
         self.turn.put::<T>(key, record);
     }
 
+    /// Writes a record under a key that no record has: see [`Turn::put_new`].
+    pub(crate) fn put_new<T: Table>(&mut self, key: &T::Key, record: &T::Record) {
+        self.turn.put_new::<T>(key, record);
+    }
+
     pub(crate) fn delete<T: Table>(&mut self, key: &T::Key) {
         self.turn.delete::<T>(key);
     }

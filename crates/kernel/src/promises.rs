@@ -20,9 +20,9 @@ impl Ctx<'_, '_> {
         })?;
         let refs = 1 + u64::from(decider != Decider::Nobody);
         let state = PromiseState::Unresolved { decider, subscribers: Vec::new(), queue_head: 0, queue_tail: 0 };
-        self.put::<Promises>(&id, &PromiseRecord { refs, state });
+        self.put_new::<Promises>(&id, &PromiseRecord { refs, state });
         if decider != Decider::Nobody {
-            self.put::<DecidedBy>(&(decider, id), &());
+            self.put_new::<DecidedBy>(&(decider, id), &());
         }
         Ok(id)
     }
@@ -68,7 +68,7 @@ impl Ctx<'_, '_> {
             _ => return Err(broken(format!("{id} is the result of a message and not its to decide"))),
         }
         self.put::<Promises>(&id, &promise);
-        self.put::<DecidedBy>(&(new, id), &());
+        self.put_new::<DecidedBy>(&(new, id), &());
         Ok(())
     }
 
@@ -180,7 +180,7 @@ impl Ctx<'_, '_> {
 
     fn queue_notify(&mut self, vat: VatId, id: PromiseId) -> Result<(), Fault> {
         let mut cursor = self.cursor(vat)?;
-        self.put::<Inbox>(&(vat, cursor.inbox_tail), &Item::Notify(id));
+        self.put_new::<Inbox>(&(vat, cursor.inbox_tail), &Item::Notify(id));
         cursor.inbox_tail += 1;
         self.set_cursor(vat, &cursor);
         self.wake(vat);

@@ -121,7 +121,7 @@ impl Ctx<'_, '_> {
             let error = queue_full(&format!("the inbox of {vat}"), self.limits.inbox_items);
             return self.splat(target.into(), &message, &error);
         }
-        self.put::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
+        self.put_new::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
         cursor.inbox_tail += 1;
         self.set_cursor(vat, &cursor);
         self.hold(target.into())?;
@@ -151,7 +151,7 @@ impl Ctx<'_, '_> {
             *queue_tail += 1;
             promise.refs += 1; // the parked message's target
             self.put::<Promises>(&id, &promise);
-            self.put::<PromiseQueue>(&(id, index), message);
+            self.put_new::<PromiseQueue>(&(id, index), message);
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ impl Ctx<'_, '_> {
             counters.objects += 1;
             ObjectId(counters.objects)
         })?;
-        self.put::<Objects>(&id, &ObjectRecord { owner, reachable: 0, recognizable: 0, pins: 0, revoked: false });
+        self.put_new::<Objects>(&id, &ObjectRecord { owner, reachable: 0, recognizable: 0, pins: 0, revoked: false });
         // Whoever exports it usually lets something hold it in the same turn; if not, it is garbage at once.
         self.maybe_free.insert(id.into());
         Ok(id)
@@ -82,8 +82,8 @@ impl Ctx<'_, '_> {
     }
 
     fn link(&mut self, vat: VatId, vref: VRef, kref: KRef) {
-        self.put::<ClistByKref>(&(kref, vat), &ClistEntry { vref, reachable: true, hold: Hold::None });
-        self.put::<ClistByVref>(&(vat, vref), &kref);
+        self.put_new::<ClistByKref>(&(kref, vat), &ClistEntry { vref, reachable: true, hold: Hold::None });
+        self.put_new::<ClistByVref>(&(vat, vref), &kref);
     }
 
     /// Removes both halves of an entry and what an import counted.
