@@ -1,8 +1,8 @@
 //! JavaScript vats of `tests/vats` on a real kernel. Calls are written as at the prompt (`alice.greet(bob, [1])`), results
 //! are compared as text. The audit runs after every turn.
 //!
-//! Vats have all the time of the world, for tests run on busy machines; those whose entry's name begins with `hostile` have
-//! tight limits.
+//! Vats have all the time of the world, for tests run on busy machines; `hostileLoop.js` has little of it, `hostileHeap.js` a
+//! small heap.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use sturdy_smallcaps::display::pretty;
 use sturdy_smallcaps::expr::{Call, Line, Named, RefKind, parse_line, parse_value};
 use sturdy_smallcaps::{Value, decode, encode_body, from_json};
 use sturdy_types::{
-    CapData, ClusterConfig, KRef, KernelLimits, ModuleSource, ObjectId, StartSpec, SubclusterId, VatConfig, VatId,
+    CapData, ClusterConfig, KRef, KernelLimits, ModuleSource, StartSpec, SubclusterId, VatConfig, VatId,
     VatLimits,
 };
 use sturdy_vat::{LogLevel, Runtime, SourceReader, StartedVat, StateReader, StateUnreadable, VatLog};
@@ -46,9 +46,10 @@ impl Runtime for Limited {
         state: &dyn StateReader,
     ) -> Result<StartedVat, StateUnreadable> {
         let patient = VatLimits { start_ms: 60_000, compute_ms: 60_000, ..VatLimits::default() };
-        let limits = match spec.config.code.entry.starts_with("hostile") {
-            true => VatLimits { compute_ms: 250, heap_bytes: 8 << 20, ..patient },
-            false => patient,
+        let limits = match spec.config.code.entry.as_str() {
+            "hostileLoop.js" => VatLimits { compute_ms: 100, ..patient },
+            "hostileHeap.js" => VatLimits { heap_bytes: 8 << 20, ..patient },
+            _ => patient,
         };
         self.0.start(vat, spec, &limits, sources, state)
     }
@@ -157,7 +158,7 @@ impl Stage {
     }
 
     /// Names the roots of a subcluster like their vats.
-    fn adopt(&mut self, subcluster: SubclusterId) {
+    pub fn adopt(&mut self, subcluster: SubclusterId) {
         for vat in self.world.status().vats {
             if vat.subcluster == subcluster {
                 self.names.insert(vat.name, KRef::Object(vat.root.expect("it has a root")));
@@ -170,13 +171,6 @@ impl Stage {
         *self.names.get(name).unwrap_or_else(|| panic!("nothing is named {name}"))
     }
 
-    pub fn object(&self, name: &str) -> ObjectId {
-        match self.named(name) {
-            KRef::Object(object) => object,
-            KRef::Promise(promise) => panic!("{name} is {promise}"),
-        }
-    }
-
     /// Names the references of a result.
     pub fn name(&mut self, names: &[&str], line: &str) {
         let settled = self.settle(line);
@@ -184,6 +178,15 @@ impl Stage {
         assert_eq!(settled.value.slots.len(), names.len(), "{line}: {}", self.said(&settled));
         for (name, slot) in names.iter().zip(settled.value.slots) {
             self.names.insert((*name).to_owned(), slot);
+        }
+    }
+
+    /// The same, and pins them: a call that has no name of its own, and what its answer names, is given up in a crash.
+    pub fn keep(&mut self, names: &[&str], line: &str) {
+        self.name(names, line);
+        for name in names {
+            let object = self.named(name);
+            self.world.ask(Request::Pin(object)).expect("it is there");
         }
     }
 

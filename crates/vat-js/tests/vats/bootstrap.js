@@ -11,7 +11,8 @@ export function buildRootObject(vatPowers, parameters, baggage) {
 
   return makeDefaultExo('Bootstrap', {
     async bootstrap(vats, services) {
-      baggage.init('vats', vats);
+      const [, ...peers] = Object.values(vats); // the first one is this vat, whose root is not durable
+      baggage.init('peers', harden(peers));
       baggage.init('services', services);
       const names = Object.keys(vats).sort();
       const parts = await Promise.all(names.map(name => E(vats[name]).describe()));
@@ -20,7 +21,7 @@ export function buildRootObject(vatPowers, parameters, baggage) {
     describe: () => parameters,
     powers: () => Object.keys(vatPowers).sort(),
     starts: () => baggage.get('starts'),
-    peers: () => Object.values(baggage.get('vats')),
+    peers: () => baggage.get('peers'),
     useService: (name, method, ...args) => E(baggage.get('services')[name])[method](...args),
     async tryService(name, method, ...args) {
       try {

@@ -37,6 +37,16 @@ export function buildRootObject(vatPowers, parameters, baggage) {
     keepPeer(peer) {
       baggage.init('peer', peer);
     },
+    forgetPeer() {
+      baggage.delete('peer');
+    },
+    async askPeer(method) {
+      try {
+        return await E(baggage.get('peer'))[method]();
+      } catch (error) {
+        return error.message;
+      }
+    },
     note(text) {
       heard.push(text);
     },
