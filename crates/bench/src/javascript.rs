@@ -4,7 +4,6 @@ use crate::host::Host;
 use crate::probe::Computing;
 use crate::report::{Report, Target, median};
 use std::rc::Rc;
-use std::time::Instant;
 use sturdy_kernel::Request;
 use sturdy_store::MemoryDisk;
 use sturdy_types::{CodeSpec, ModuleSource, RuntimeKind, SourceHash, VatConfig, VatId};
@@ -72,14 +71,14 @@ pub fn measure(report: &mut Report) {
 fn idle_vats(report: &mut Report) {
     let count = report.choose(200, 5_000);
     let mut host = Host::open(MemoryDisk::new().engine(), Box::new(JsRuntime::new(Rc::new(Silent))));
-    let (before, start) = (resident_mib(), Instant::now());
+    let (before, start) = (resident_mib(), Computing::begin());
     for first in (0..count).step_by(100) {
         let names: Vec<String> = (first..first + 100).map(|number| format!("vat{number}")).collect();
         let (configs, sources) = vats(&names);
         host.launch(configs, sources);
     }
-    let ms = start.elapsed().as_secs_f64() * 1e3 / count as f64;
-    report.add("start of a JavaScript vat, launch included", ms, "ms", Target::AtMost(3.0));
+    let ms = start.seconds() * 1e3 / count as f64;
+    report.add("start of a JavaScript vat, launch included", ms, "ms of computing", Target::AtMost(3.0));
     host.ask(Request::Status);
     host.commit();
     if let (Some(before), Some(after)) = (before, resident_mib()) {
