@@ -4,8 +4,10 @@
 use crate::stage::{Stage, VatFile, vat};
 use crate::world::{Engines, both_engines};
 
-/// Each list: the vats of a subcluster, what `bootstrap` returns, calls, and calls after a crash.
-const SOURCES: &[(&[(&str, &str, &str)], &str, &str, &str)] = &[
+/// Vats of a subcluster (name, file, parameters), what `bootstrap` returns, calls, and calls after a crash.
+type Documented = (&'static [(&'static str, &'static str, &'static str)], &'static str, &'static str, &'static str);
+
+const SOURCES: &[Documented] = &[
     (
         &[("counter", "docs/counter.js", r#"{"name": "clicks"}"#), ("greeter", "docs/greeter.ts", "")],
         "{\"count\": 1, \"text\": \"hello clicks\"}",

@@ -210,6 +210,7 @@ fn item_55_durable_objects_that_nobody_holds_are_deleted() {
         s.check("alice.saveCounter('warm', 1) => [undefined]");
         s.check("alice.map('delete', 'warm') => [undefined]");
         s.check("bob.keepPeer(alice) => [undefined]");
+        s.check("bob.askPeer('mapKeys') => []");
         s.check("bob.forgetPeer() => [undefined]");
         s.collect();
         let rows = [s.state_of("alice"), s.state_of("bob")];

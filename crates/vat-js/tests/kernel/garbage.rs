@@ -4,10 +4,10 @@
 use crate::stage::Stage;
 use crate::world::{Engines, both_engines};
 use sturdy_kernel::Request;
+use sturdy_node::AuditMode;
 
 fn stage(engine: Engines) -> Stage {
-    let mut s =
-        Stage::on(engine, &[("alice", "garbage.js"), ("bob", "garbage.js"), ("carol", "garbage.js")]);
+    let mut s = Stage::on(engine, &[("alice", "garbage.js"), ("bob", "garbage.js"), ("carol", "garbage.js")]);
     s.settle_down();
     s
 }
@@ -174,6 +174,7 @@ fn item_40_a_thousand_calls_leave_no_rows() {
         ("alice.ask(bob, 'none')", "[undefined]", 200),
     ] {
         let mut s = stage(Engines::Memory);
+        s.world.node_mut().set_audit_mode(AuditMode::OnRequest); // other tests look at each turn of this
         s.check(&format!("{call} => {answer}"));
         s.check("alice.loop(bob, 300) => 299"); // counters are stored in blocks
         let before = s.size();
@@ -181,6 +182,7 @@ fn item_40_a_thousand_calls_leave_no_rows() {
         for _ in 0..times {
             s.check(&format!("{call} => {answer}"));
         }
+        s.world.node_mut().set_audit_mode(AuditMode::EveryTurn);
         assert_eq!(s.size(), before, "{call}");
         assert_eq!(["alice", "bob", "carol"].map(|name| s.state_of(name).len()), rows, "{call}");
     }
@@ -226,6 +228,58 @@ fn imports_that_only_a_lost_heap_held_are_released() {
                 assert_eq!(news(&mut s, "carol"), "dropExports retireExports");
             }
             assert_eq!(s.size(), before);
+        }
+    });
+}
+
+/// Uses of stored data that come to an end: calls, in order.
+const USES: [&str; 6] = [
+    // durable objects in a map, one holding the other vat's object
+    "alice.saveCounter('a', 1) => [undefined]
+     alice.give('a', bob, 'temporary') => [undefined]
+     alice.map('delete', 'a') => [undefined]",
+    // a facet goes out, its kit lives while bob holds it
+    "alice.giveAccount(bob) => [undefined]
+     bob.askPeer('balance') => 0
+     bob.forgetPeer() => [undefined]",
+    // entries of weak collections go with their keys
+    "alice.weakEntries(bob, 3) => 3",
+    // virtual objects in chains
+    "alice.virtualChain(20) => 20",
+    // watched promises
+    "alice.watch(bob, 'increment', 'tag') => [undefined]
+     alice.forgetResult('tag') => [undefined]
+     alice.watch(bob, 'missing', 'tag') => [undefined]
+     alice.forgetResult('tag') => [undefined]",
+    // stores that nobody names any more
+    "alice.throwAwayStores(5) => 5",
+];
+
+#[test]
+fn stored_data_whose_use_ended_leaves_no_rows() {
+    both_engines(|engine| {
+        for crash in [false, true] {
+            let mut s = Stage::on(engine, &[("alice", "store.js"), ("bob", "counter.js")]);
+            for uses in USES {
+                s.check(uses);
+            }
+            s.check("alice.fillIds(600) => [undefined]"); // counters are stored in blocks
+            s.collect();
+            let names = |s: &mut Stage| {
+                ["alice", "bob"].map(|vat| -> Vec<String> {
+                    s.state_of(vat).iter().map(|row| row.split(' ').next().unwrap_or_default().to_owned()).collect()
+                })
+            };
+            let (size, rows) = (s.size(), names(&mut s));
+            for uses in USES {
+                s.check(uses);
+                if crash {
+                    s.crash();
+                }
+                s.collect();
+                assert_eq!(names(&mut s), rows, "{uses}");
+                assert_eq!(s.size(), size, "{uses}");
+            }
         }
     });
 }

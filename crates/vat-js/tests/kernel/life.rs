@@ -390,7 +390,7 @@ fn item_80_services_are_called_like_objects() {
 
         let call = s.begin("alice.useService('clock', 'wake', {after: [5n, alice]})");
         let asked = serve(&mut s, false, value("['at', 12]"));
-        assert_eq!(asked, r##"#["wake",[{"after":["+5","$0.Alleged: Bootstrap"]}]]"##);
+        assert_eq!(asked, r#"#["wake",[{"after":["+5","$0.Alleged: Bootstrap"]}]]"#);
         assert_eq!(s.fate(call), "[\"at\", 12]");
 
         let call = s.begin("alice.tryService('clock', 'stop')");

@@ -86,6 +86,17 @@ fn item_30_a_result_is_an_argument_before_it_settles() {
 }
 
 #[test]
+fn item_30_a_result_comes_back_to_the_vat_that_settles_it() {
+    check(
+        "
+        alice.resultComesBack(bob, carol, 'resolve', 7) => [{\"ok\": 7}, {\"ok\": 7}, {\"ok\": 7}, {\"ok\": [\"took\", 7]}, {\"ok\": [\"took\", 7]}]
+        alice.resultComesBack(alice, carol, 'resolve', 7) => [{\"ok\": 7}, {\"ok\": 7}, {\"ok\": 7}, {\"ok\": [\"took\", 7]}, {\"ok\": [\"took\", 7]}]
+        bob.resultComesBack(carol, alice, 'reject', 'no') => [ {\"bad\": \"no\", \"isError\": true}, {\"bad\": \"no\", \"isError\": true}, {\"bad\": \"no\", \"isError\": true}, {\"bad\": \"no\", \"isError\": true}, {\"bad\": \"no\", \"isError\": true} ]
+        ",
+    );
+}
+
+#[test]
 fn item_31_pipelined_calls_run_in_order() {
     check(
         "

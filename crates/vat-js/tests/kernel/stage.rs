@@ -15,8 +15,7 @@ use sturdy_smallcaps::display::pretty;
 use sturdy_smallcaps::expr::{Call, Line, Named, RefKind, parse_line, parse_value};
 use sturdy_smallcaps::{Value, decode, encode_body, from_json};
 use sturdy_types::{
-    CapData, ClusterConfig, KRef, KernelLimits, ModuleSource, StartSpec, SubclusterId, VatConfig, VatId,
-    VatLimits,
+    CapData, ClusterConfig, KRef, KernelLimits, ModuleSource, StartSpec, SubclusterId, VatConfig, VatId, VatLimits,
 };
 use sturdy_vat::{LogLevel, Runtime, SourceReader, StartedVat, StateReader, StateUnreadable, VatLog};
 use sturdy_vat_js::{JsRuntime, load_vat_sources};

@@ -168,6 +168,17 @@ export function buildRootObject() {
       const third = E(x).resolve('slow', 'settled by the third call');
       return harden([await second, await first, await third]);
     },
+    // The result goes to the vat that is to settle it: as an answer, to be handed on, and to be waited for twice.
+    async resultComesBack(x, y, settle, value) {
+      const first = E(x).promise('back');
+      const echoed = outcome(E(x).echo(first));
+      const inArray = E(x).echo(harden([first]));
+      const handedOn = outcome(E(x).call(y, 'take', first));
+      const waited = outcome(E(x).take(first));
+      const [again] = await inArray;
+      E(x)[settle]('back', value);
+      return Promise.all([outcome(first), echoed, outcome(again), handedOn, waited]);
+    },
     async pipeline(x) {
       const list = E(x).promise('list');
       const adds = [1, 2, 3].map(n => E(list).add(n));

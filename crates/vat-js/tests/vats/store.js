@@ -173,6 +173,50 @@ export function buildRootObject(vatPowers, _parameters, baggage) {
       heapWeak = new WeakMap();
     },
 
+    async give(name, giver, method) {
+      map.get(name).setPartner(await E(giver)[method]());
+    },
+    async giveAccount(taker) {
+      const { admin, viewer } = makeAccount();
+      heapWeak.set(admin, 'not for long');
+      await E(taker).keepPeer(viewer);
+    },
+    async weakEntries(peer, times) {
+      for (let i = 0; i < times; i += 1) {
+        const key = makeCounter(i);
+        weakMap.init(key, makeAccount().admin);
+        weakSet.add(key);
+        heapWeak.set(key, makeVirtual(i));
+      }
+      return times;
+    },
+    virtualChain(length) {
+      let last = makeVirtual(0);
+      const first = last;
+      for (let i = 1; i <= length; i += 1) {
+        const next = makeVirtual(i);
+        next.setLink(i % 2 === 0 ? last : harden([last, makeCounter(i), Far('heap', {})]));
+        last = next;
+      }
+      first.setLink(makeScalarBigMapStore('virtual'));
+      return last.read();
+    },
+    throwAwayStores(times) {
+      for (let i = 0; i < times; i += 1) {
+        const outer = makeScalarBigMapStore('outer', { durable: true });
+        const inner = makeScalarBigWeakMapStore('inner', { durable: true });
+        outer.init('inner', inner);
+        outer.init('counter', makeCounter(i));
+        inner.init(outer.get('counter'), 'kept weakly');
+        makeScalarBigMapStore('only virtual').init('outer', outer);
+      }
+      return times;
+    },
+    async fillIds(times) {
+      const self = Far('self', { nothing() {} });
+      await Promise.all(Array.from({ length: times }, () => E(self).nothing()));
+    },
+
     watch(peer, method, tag) {
       watchPromise(E(peer)[method](), makeWatcher(), tag);
     },
