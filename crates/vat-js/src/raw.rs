@@ -325,7 +325,9 @@ pub(crate) fn freeze_intrinsics<'js>(
             waiting.push(value);
         }
     };
-    roots.into_iter().for_each(|root| enqueue(&mut waiting, root));
+    for root in roots {
+        enqueue(&mut waiting, root);
+    }
     while let Some(object) = waiting.pop() {
         let proto = prototype(&object)?;
         let keys = Keys::of(&object)?;

@@ -173,7 +173,7 @@ fn item_63_all_vats_come_back_but_one_that_cannot() {
             ",
         );
         // Messages that are queued and durable when the process ends are processed.
-        let waiting = s.world.ask_later(named_call(&s, "alice", "increment", "q"));
+        let waiting = s.world.ask_later(named_call(&s, "alice", "increment", "[]", "q"));
         s.world.commit().expect("it is durable");
         s.world.crash();
         s.world.run();
@@ -196,8 +196,8 @@ fn item_63_all_vats_come_back_but_one_that_cannot() {
 }
 
 /// A call under a name that outlives the process.
-fn named_call(s: &Stage, target: &str, method: &str, request: &str) -> Request {
-    let methargs = crate::world::methargs(method, "[]", Vec::new());
+fn named_call(s: &Stage, target: &str, method: &str, args: &str, request: &str) -> Request {
+    let methargs = crate::world::methargs(method, args, Vec::new());
     Request::Call { target: s.named(target), methargs, request: Some(request.into()) }
 }
 
@@ -318,13 +318,41 @@ fn item_68_promises_of_an_ended_heap_are_rejected() {
 fn item_68_a_caller_that_lost_its_heap_too() {
     both_engines(|engine| {
         let mut s = counters(engine);
-        let request = named_call(&s, "alice", "pending", "mine");
+        let request = named_call(&s, "alice", "pending", "[]", "mine");
         s.ask(request.clone()).expect("it is called");
         s.crash();
         let again = s.world.ask_later(request);
         s.world.run();
         let fate = s.fate(again);
         assert!(fate.contains("[KERNEL:VAT_RESTARTED]"), "{fate}");
+    });
+}
+
+#[test]
+fn a_named_call_has_one_answer_wherever_the_process_ends() {
+    both_engines(|engine| {
+        let mut answered = 0;
+        for steps in 0..12 {
+            let mut s = counters(engine);
+            s.check("alice.keepPeer(bob) => [undefined]");
+            let request = named_call(&s, "alice", "askPeer", "[\"increment\"]", "mine");
+            s.ask_later(request.clone());
+            for _ in 0..steps {
+                s.world.step().expect("the node goes on");
+            }
+            s.world.commit().expect("it is durable");
+            s.crash();
+            let again = s.world.ask_later(request);
+            s.world.run();
+            let fate = s.fate(again);
+            let count = s.say("bob.count()");
+            match fate.as_str() {
+                "1" => assert_eq!(count, "1", "{steps}"),
+                lost => assert!(lost.contains("[KERNEL:VAT_RESTARTED]") && count != "2", "{steps}: {lost}, {count}"),
+            }
+            answered += usize::from(fate == "1");
+        }
+        assert!((1..12).contains(&answered), "{answered} were answered: some were before, some after the conversation");
     });
 }
 
