@@ -324,7 +324,7 @@ fn not_json(path: &str, error: &serde_json::Error) -> ClusterFileError {
     ClusterFileError::NotJson {
         path: path.to_owned(),
         line: error.line(),
-        column: error.column(),
+        column: error.column().max(1),
         why: format!("this is not JSON: {why}"),
     }
 }

@@ -16,6 +16,7 @@ mod facet;
 mod handle;
 mod heaps;
 mod kernel_loop;
+mod look;
 mod release;
 mod services;
 mod strict_json;
@@ -27,7 +28,9 @@ pub use death::{GroupState, group_state_at_death};
 pub use facet::FACET_SERVICE;
 pub use handle::{Handle, Lasting, RefInfo, RefOwner, RequestError, Settled, Stats};
 pub use heaps::{MakeRuntimes, Runtimes};
+pub use look::{LookError, StoreView};
 pub use services::{ServiceAccess, ServiceCall, Services};
 pub use sturdy_node::kernel::{
     Answer, LaunchRequest, Notice, Refused, Request, ServiceInfo, Status, SubclusterInfo, VatInfo, VatPhase,
 };
+pub use sturdy_vat::LogLevel;

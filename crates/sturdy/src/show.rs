@@ -1,11 +1,10 @@
 //! How things look.
 
 use std::fmt::Write as _;
-use sturdy_daemon::{Notice, Report, Status, SubclusterInfo, VatInfo, VatPhase};
+use sturdy_daemon::{LogLevel, Notice, Report, Status, SubclusterInfo, VatInfo, VatPhase};
 use sturdy_smallcaps::display::pretty;
 use sturdy_smallcaps::{Value, decode};
 use sturdy_types::{CapData, KRef};
-use sturdy_vat::LogLevel;
 
 /// Text from a vat: what would steer a terminal is made visible, line breaks stay.
 pub fn tame(text: &str) -> String {
@@ -55,9 +54,11 @@ pub fn report(report: &Report) -> Option<String> {
             let name = if name.is_empty() { vat.to_string() } else { tame(name) };
             Some(format!("[{name}]{level} {}", tame(text)))
         }
-        Report::Notice(Notice::VatTerminated { vat, name, reason }) => {
-            Some(format!("vat {} ({vat}) was terminated: {}", tame(name), self::reason(&CapData::plain(reason.as_str()))))
-        }
+        Report::Notice(Notice::VatTerminated { vat, name, reason }) => Some(format!(
+            "vat {} ({vat}) was terminated: {}",
+            tame(name),
+            self::reason(&CapData::plain(reason.as_str()))
+        )),
         Report::Notice(Notice::VatFailed { vat, name, reason }) => {
             Some(format!("vat {} ({vat}) could not be started: {}", tame(name), tame(reason)))
         }

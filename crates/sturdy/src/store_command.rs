@@ -2,11 +2,8 @@
 
 use crate::args::{StoreAction, StoreArgs, StorePlace};
 use crate::out::{self, End};
-use std::path::PathBuf;
-use sturdy_node::kernel::audit;
-use sturdy_store::Store;
-use sturdy_store_sqlite::SqliteEngine;
-use sturdy_types::{Incarnation, json_string};
+use sturdy_daemon::StoreView;
+use sturdy_types::json_string;
 
 /// Runs the command.
 pub fn store(args: &StoreArgs) -> Result<(), End> {
@@ -17,36 +14,17 @@ pub fn store(args: &StoreArgs) -> Result<(), End> {
     }
 }
 
-/// The engine of a store that is there already: looking must not make one.
-fn engine(place: &StorePlace) -> Result<SqliteEngine, End> {
-    let dir: PathBuf = place.home.join("store");
-    if !dir.is_dir() {
-        return Err(End::Error(format!(
-            "there is no store in {}; name the directory given to `sturdy run` with --home",
-            place.home.display()
-        )));
-    }
-    SqliteEngine::open(&dir).map_err(End::of)
-}
-
-fn open(engine: SqliteEngine) -> Result<Store, End> {
-    // The incarnation is only for stores that are new.
-    Store::open(Box::new(engine), Incarnation([0; 16])).map_err(End::of)
-}
-
 fn check(place: &StorePlace) -> Result<(), End> {
-    let engine = engine(place)?;
-    engine.verify().map_err(End::of)?;
-    let store = open(engine)?;
-    let report = audit(&store).map_err(End::of)?;
-    let good = report.problems.is_empty();
+    let store = StoreView::open_verified(&place.home).map_err(End::of)?;
+    let problems = store.audit().map_err(End::of)?;
+    let good = problems.is_empty();
     if place.json {
-        let problems: Vec<String> = report.problems.iter().map(|problem| json_string(problem)).collect();
+        let problems: Vec<String> = problems.iter().map(|problem| json_string(problem)).collect();
         out::result(&format!("{{\"sound\":{good},\"problems\":[{}]}}", problems.join(",")))?;
     } else if good {
         out::result(&format!("the store in {} is sound", place.home.display()))?;
     } else {
-        for problem in &report.problems {
+        for problem in &problems {
             out::result(problem)?;
         }
     }
@@ -56,12 +34,12 @@ fn check(place: &StorePlace) -> Result<(), End> {
     Err(End::Error(format!(
         "the store in {} has {} problems, listed above; restore it from a backup",
         place.home.display(),
-        report.problems.len()
+        problems.len()
     )))
 }
 
 fn dump(place: &StorePlace) -> Result<(), End> {
-    let store = open(engine(place)?)?;
+    let store = StoreView::open(&place.home).map_err(End::of)?;
     for row in store.dump() {
         let row = row.map_err(End::of)?;
         if place.json {
@@ -78,7 +56,7 @@ fn dump(place: &StorePlace) -> Result<(), End> {
 }
 
 fn stats(place: &StorePlace) -> Result<(), End> {
-    let store = open(engine(place)?)?;
+    let store = StoreView::open(&place.home).map_err(End::of)?;
     let census = store.census().map_err(End::of)?;
     let incarnation = store.incarnation();
     if place.json {

@@ -33,7 +33,8 @@ fn the_mint_keeps_its_money() {
          bob.balances()
          market.totals()",
     );
-    let expected = "5\n\"settled\"\n\"cancelled\"\n{\"gold\": 15, \"silver\": 985}\n{\"gold\": 1000, \"silver\": 1000}\n";
+    let expected =
+        "5\n\"settled\"\n\"cancelled\"\n{\"gold\": 15, \"silver\": 985}\n{\"gold\": 1000, \"silver\": 1000}\n";
     assert_eq!(text(&run.stdout), expected, "{}", text(&run.stderr));
     let again = place.run(mint, &["--call", "alice.pay(bob, 'gold', 10000)", "--call", "market.totals()"]);
     assert_eq!(again.status.code(), Some(1));

@@ -195,8 +195,7 @@ fn a_call_with_a_request_id_is_made_once_however_often_it_is_tried() {
     assert!(run(&["--call", "counter.read()"]).status.success());
     for number in 1..=5 {
         let id = format!("increment {number}");
-        let arguments =
-            ["run", counter.to_str().unwrap(), "--call", "counter.increment()", "--request-id", &id];
+        let arguments = ["run", counter.to_str().unwrap(), "--call", "counter.increment()", "--request-id", &id];
         for _ in 0..3 {
             let mut child =
                 sturdy(&arguments, home.path()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

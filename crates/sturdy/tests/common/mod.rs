@@ -104,8 +104,7 @@ impl Running {
 }
 
 fn feed(mut command: Command, lines: &str) -> Output {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let lines = lines.to_owned();
     // From a thread: the process may answer before it has read everything, or end.
