@@ -3,6 +3,9 @@
 //! Everything runs in one thread: the node, its store, and the vats, as the daemon's loop runs them, without the
 //! daemon. What a disk can do is measured in the same run and the same directory (`probe`).
 
+// Counts become rates; nothing here comes near 2^52.
+#![allow(clippy::cast_precision_loss)]
+
 mod host;
 mod javascript;
 mod memory;

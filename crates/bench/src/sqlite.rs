@@ -1,4 +1,4 @@
-//! The kernel on a disk: SQLite, durable, with groups; one caller that waits; a store of a million rows.
+//! The kernel on a disk: `SQLite`, durable, with groups; one caller that waits; a store of a million rows.
 
 use crate::host::Host;
 use crate::probe;
@@ -60,7 +60,7 @@ fn one_caller(report: &mut Report, dir: &Path) {
     let roots = host.launch(vats::players(&["a"]), Vec::new());
     let (mut rates, mut probes, mut ratios, mut commits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..report.rounds() {
-        let probed = probe::appends_per_second(dir, calls);
+        let possible = probe::appends_per_second(dir, calls);
         let (before, start) = (host.node.store().engine_stats().commits, Instant::now());
         for _ in 0..calls {
             host.acknowledge(); // of the call before, in the same group as this one
@@ -72,8 +72,8 @@ fn one_caller(report: &mut Report, dir: &Path) {
         commits.push((host.node.store().engine_stats().commits - before) as f64 / calls as f64);
         while host.node.tidy_up(0).expect("the disk is fine") {}
         rates.push(rate);
-        probes.push(probed);
-        ratios.push(rate / probed);
+        probes.push(possible);
+        ratios.push(rate / possible);
     }
     report.add("probe: append 4 KiB + fdatasync", median(probes), "appends/s", Target::Told);
     report.add("one caller that waits for each answer, SQLite", median(rates), "calls/s", Target::Told);
