@@ -58,7 +58,7 @@ pub struct DaemonLimits {
     pub group_bytes: usize,
     /// How long somebody's answer may wait for its group while vats are busy, in milliseconds.
     pub group_open_ms: u64,
-    /// How long a group for which nobody waits is left open when nothing else happens, in milliseconds.
+    /// How long a group for which nobody waits is left open, in milliseconds.
     pub unhurried_commit_ms: u64,
     /// How long nothing must happen before vats are asked for garbage, in milliseconds.
     pub idle_after_ms: u64,

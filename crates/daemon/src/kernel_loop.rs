@@ -201,7 +201,11 @@ impl KernelLoop {
             Command::Call { target, methargs, name, reply } => {
                 let ticket = self.ticket();
                 self.waiters.call(ticket, name.is_some(), reply);
+                let turns = self.node.uncommitted_turns();
                 self.event(Event::Asked(ticket, Request::Call { target, methargs, request: name }))?;
+                // The caller waits for the result, not for hearing that the call is under way; a refusal, whose
+                // turn is dropped, it does wait for.
+                self.unawaited += usize::from(self.node.uncommitted_turns() > turns);
             }
             Command::Acknowledge(call) => self.ask_for_nobody(Request::Acknowledge(call))?,
             Command::Inspect(kref, reply) => {
@@ -290,7 +294,8 @@ impl KernelLoop {
             return self.awaited() > 0;
         }
         let since = *self.group_since.get_or_insert_with(Instant::now);
-        if turns >= self.limits.group_turns || self.node.uncommitted_bytes() >= self.limits.group_bytes {
+        let old = since.elapsed() >= Duration::from_millis(self.limits.unhurried_commit_ms);
+        if old || turns >= self.limits.group_turns || self.node.uncommitted_bytes() >= self.limits.group_bytes {
             return true;
         }
         self.awaited() > 0 && (self.is_quiet() || since.elapsed() >= Duration::from_millis(self.limits.group_open_ms))
