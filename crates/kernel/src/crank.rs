@@ -158,8 +158,8 @@ impl Ctx<'_, '_> {
         message: Message<KRef>,
     ) -> Result<Begun, Fault> {
         let entry = self.get::<ClistByKref>(&(target.into(), vat))?;
-        let error = match (self.undeliverable(target)?, entry) {
-            (Ok(Owner::Vat(owner)), Some(entry)) if owner == vat => {
+        let error = match (self.callable(target)?, entry) {
+            (Ok(object), Some(entry)) if object.owner == Owner::Vat(vat) => {
                 let mut crossings = Crossings::new();
                 let told = self.message_to_vat(vat, message.clone(), &mut cursor, &mut crossings)?;
                 let delivery = Delivery::Message { target: entry.vref, message: told };

@@ -9,7 +9,9 @@ use crate::ctx::Ctx;
 use crate::event::Notice;
 use std::collections::BTreeSet;
 use sturdy_smallcaps::extract_single_ref;
-use sturdy_store::{Inbox, Item, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursors};
+use sturdy_store::{
+    Inbox, Item, ObjectRecord, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursor, VatCursors,
+};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, PromiseId, VatId};
 
 /// Something on its way.
@@ -84,39 +86,41 @@ impl Ctx<'_, '_> {
     }
 
     fn route_to_object(&mut self, id: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
-        match self.undeliverable(id)? {
-            Err(error) => self.splat(id.into(), &message, &error),
-            Ok(Owner::Vat(vat)) => self.queue_send(vat, id, message),
-            Ok(_) => self.call_service(id, message),
+        let object = match self.callable(id)? {
+            Ok(object) => object,
+            Err(error) => return self.splat(id.into(), &message, &error),
+        };
+        let unreachable = |owner: &dyn std::fmt::Display| {
+            KernelError::new(Code::EndpointUnreachable, format!("{owner}, the owner of {id}, is not running"))
+        };
+        match object.owner {
+            Owner::Vat(vat) => match self.get::<VatCursors>(&vat)? {
+                Some(cursor) if !cursor.failed => self.queue_send(vat, cursor, id, object, message),
+                _ => self.splat(id.into(), &message, &unreachable(&vat)),
+            },
+            Owner::Remote(remote) => self.splat(id.into(), &message, &unreachable(&remote)),
+            Owner::Kernel | Owner::Orphan => self.call_service(id, message),
         }
     }
 
-    /// Who takes messages to this object, or why nobody does. Asked when a message is routed and again when it is
+    /// The object, if messages to it can be taken, or why not. Asked when a message is routed and again when it is
     /// delivered (kernel-semantics §5.8: revocation is checked at delivery).
-    pub(crate) fn undeliverable(&self, id: ObjectId) -> Result<Result<Owner, KernelError>, Fault> {
-        let Some(object) = self.get::<Objects>(&id)? else { return Ok(Err(deleted(id.into()))) };
-        if object.revoked {
-            return Ok(Err(KernelError::new(Code::ObjectRevoked, format!("{id} was revoked"))));
-        }
-        Ok(match object.owner {
-            Owner::Orphan => Err(deleted(id.into())),
-            Owner::Vat(vat) => match self.get::<VatCursors>(&vat)? {
-                Some(cursor) if !cursor.failed => Ok(object.owner),
-                _ => Err(KernelError::new(
-                    Code::EndpointUnreachable,
-                    format!("{vat}, the owner of {id}, is not running"),
-                )),
-            },
-            Owner::Remote(remote) => Err(KernelError::new(
-                Code::EndpointUnreachable,
-                format!("{remote}, the owner of {id}, is not reachable"),
-            )),
-            Owner::Kernel => Ok(object.owner),
+    pub(crate) fn callable(&self, id: ObjectId) -> Result<Result<ObjectRecord, KernelError>, Fault> {
+        Ok(match self.get::<Objects>(&id)? {
+            Some(object) if object.revoked => Err(KernelError::new(Code::ObjectRevoked, format!("{id} was revoked"))),
+            Some(object) if object.owner != Owner::Orphan => Ok(object),
+            _ => Err(deleted(id.into())),
         })
     }
 
-    fn queue_send(&mut self, vat: VatId, target: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
-        let mut cursor = self.cursor(vat)?;
+    fn queue_send(
+        &mut self,
+        vat: VatId,
+        mut cursor: VatCursor,
+        target: ObjectId,
+        object: ObjectRecord,
+        message: Message<KRef>,
+    ) -> Result<(), Fault> {
         if cursor.inbox_tail - cursor.inbox_head >= self.limits.inbox_items {
             let error = queue_full(&format!("the inbox of {vat}"), self.limits.inbox_items);
             return self.splat(target.into(), &message, &error);
@@ -124,7 +128,7 @@ impl Ctx<'_, '_> {
         self.put_new::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
         cursor.inbox_tail += 1;
         self.set_cursor(vat, &cursor);
-        self.hold(target.into())?;
+        self.hold_known(target, object);
         self.wake(vat);
         Ok(())
     }
