@@ -3,7 +3,7 @@
 use crate::blame::{Blame, Fault, Refused, broken, reason_text};
 use crate::control::{Answer, LaunchRequest, Ticket};
 use crate::ctx::{Ctx, Later};
-use crate::event::Notice;
+use crate::event::{Effect, Notice};
 use std::collections::BTreeSet;
 use sturdy_smallcaps::{Value, encode};
 use sturdy_store::{
@@ -124,6 +124,9 @@ impl Ctx<'_, '_> {
     ) -> Result<(), Fault> {
         let Some(mut record) = self.get::<Subclusters>(&id)? else { return Ok(()) };
         let SubclusterStatus::Launching { bootstrap: Some(promise), .. } = record.status else { return Ok(()) };
+        let undefined = CapData::plain("#\"#undefined\"");
+        let (rejected, value) =
+            if rejected && needs_no_bootstrap(value) { (false, &undefined) } else { (rejected, value) };
         // A bootstrap fulfilled with an error has failed too (kernel-semantics §6.2, item 7).
         if rejected || value.body.starts_with("#{\"#error\":") {
             self.later.push(Later::LaunchFailed(id, format!("bootstrap failed: {}", reason_text(value))));
@@ -145,7 +148,13 @@ impl Ctx<'_, '_> {
             return Ok(());
         }
         let error = KernelError::new(Code::VatTerminated, format!("the launch of {id} failed: {why}"));
+        let before = self.effects.list.len();
         self.dissolve(id, &error)?;
+        if self.get::<Tickets>(&TicketFor::Launch(id))?.is_some() {
+            // Who asked is told once, by the answer; what never was up needs no obituary.
+            let caused = self.effects.list.split_off(before);
+            self.effects.list.extend(caused.into_iter().filter(|effect| !is_obituary(effect)));
+        }
         self.answer_ticket(TicketFor::Launch(id), Err(Refused::LaunchFailed(why.to_owned())))
     }
 
@@ -211,7 +220,7 @@ impl Ctx<'_, '_> {
     pub(crate) fn answer_ticket(&mut self, what: TicketFor, answer: Result<Answer, Refused>) -> Result<(), Fault> {
         if let Some(ticket) = self.get::<Tickets>(&what)? {
             self.delete::<Tickets>(&what);
-            self.emit(crate::event::Effect::Answer { ticket: Ticket(ticket), answer });
+            self.emit(Effect::Answer { ticket: Ticket(ticket), answer });
         }
         Ok(())
     }
@@ -235,4 +244,15 @@ fn check_config(config: &ClusterConfig) -> Result<(), String> {
         return Err(format!("the bootstrap vat '{}' is not among the vats of the cluster", config.bootstrap));
     }
     Ok(())
+}
+
+/// Whether `bootstrap` was rejected because the root has no such method: an object that needs nothing from its cluster
+/// is launched all the same. The text is what every vat-side layer says (kernel-semantics §9 item 23).
+fn needs_no_bootstrap(reason: &CapData<KRef>) -> bool {
+    matches!(sturdy_smallcaps::decode(reason), Ok(Value::Error { name, message, .. })
+        if name == "TypeError" && message.starts_with("target has no method \"bootstrap\""))
+}
+
+const fn is_obituary(effect: &Effect) -> bool {
+    matches!(effect, Effect::Notice(Notice::VatTerminated { .. } | Notice::SubclusterGone(_)))
 }

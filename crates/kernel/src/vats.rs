@@ -6,11 +6,12 @@ use crate::crank::{Crossings, Plan, PlannedItem, StartOf};
 use crate::ctx::{Ctx, Later};
 use crate::event::{Effect, Notice};
 use sturdy_store::{
-    ClistByVref, Decider, DoomedVats, GcActions, Inbox, Item, ItemId, Objects, Owner, Read, Reloads, SourceRecord,
-    Sources, Subscriber, TicketFor, VatCursor, VatCursors, VatRecord, VatStatus, Vats,
+    ClistByVref, DeathRecord, Decider, DoomedVats, GcActions, Inbox, Item, ItemId, Objects, Owner, Read, Reloads,
+    SourceRecord, Sources, Subscriber, TicketFor, VatCursor, VatCursors, VatRecord, VatStatus, Vats,
 };
 use sturdy_types::{
-    CapData, Code, CodeSpec, KRef, KernelError, ModuleSource, ObjectId, RunId, SubclusterId, VRef, VatConfig, VatId,
+    CapData, Code, CodeSpec, Fatal, KRef, KernelError, ModuleSource, ObjectId, RunId, SubclusterId, VRef, VatConfig,
+    VatId,
 };
 
 /// The first heap of a vat.
@@ -262,39 +263,42 @@ impl Ctx<'_, '_> {
         Ok(())
     }
 
-    /// The process died while it worked on an item of this vat. After the limit the item and the vat end (G3).
+    /// The process died while it worked on an item of this vat. After the limit the item and the vat end (G3). A note
+    /// of an item that is not due any more tells of nothing: its turn was never durable.
     pub(crate) fn note_death(&mut self, vat: VatId, item: ItemId) -> Result<(), Fault> {
         let Some(mut cursor) = self.get::<VatCursors>(&vat)? else { return Ok(()) };
+        let due = match item {
+            ItemId::Start => cursor.start_due,
+            ItemId::Gc => cursor.gc_due > 0,
+            ItemId::Reap => cursor.reap_due,
+            ItemId::Inbox(index) => index == cursor.inbox_head && index < cursor.inbox_tail,
+        };
+        if !due {
+            return Ok(());
+        }
         let deaths = match &cursor.deaths {
             Some(record) if record.item == item => record.deaths + 1,
             _ => 1,
         };
         if deaths < self.limits.process_deaths_per_item {
-            cursor.deaths = Some(sturdy_store::DeathRecord { item, deaths });
+            cursor.deaths = Some(DeathRecord { item, deaths });
             self.set_cursor(vat, &cursor);
             return Ok(());
         }
         let why = format!("the process died {deaths} times while {vat} worked on one delivery");
-        let fault = VatFault::Fatal(sturdy_types::Fatal::ProcessDied, why);
-        let plan_item = match item {
-            ItemId::Inbox(index) if index == cursor.inbox_head && index < cursor.inbox_tail => {
-                match self.need::<Inbox>(&(vat, index))? {
-                    Item::Send { target, message } => PlannedItem::Send { index, target, message },
-                    Item::Notify(promise) => PlannedItem::Notify { index, promise, batch: Vec::new() },
-                }
-            }
-            // Whatever else it was: the vat ends.
-            _ => PlannedItem::Reap,
+        let item = match item {
+            // A start is no item that could be given up: the vat stays what it was, out of reach until it is started
+            // again, by somebody or with the next process. Ending it would take its state along.
+            ItemId::Start => return self.start_failed(vat, StartOf::Stored, &why),
+            ItemId::Inbox(index) => match self.need::<Inbox>(&(vat, index))? {
+                Item::Send { target, message } => PlannedItem::Send { index, target, message },
+                Item::Notify(promise) => PlannedItem::Notify { index, promise, batch: Vec::new() },
+            },
+            ItemId::Gc | ItemId::Reap => PlannedItem::Reap,
         };
-        let plan = Plan {
-            vat,
-            run: cursor.run,
-            item: plan_item,
-            crossings: Crossings::new(),
-            next_object: 0,
-            next_promise: 0,
-        };
-        self.answer_for_vat(&plan, &fault)
+        let (run, crossings) = (cursor.run, Crossings::new());
+        let plan = Plan { vat, run, item, crossings, next_object: 0, next_promise: 0 };
+        self.answer_for_vat(&plan, &VatFault::Fatal(Fatal::ProcessDied, why))
     }
 }
 

@@ -54,11 +54,9 @@ pub fn report(report: &Report) -> Option<String> {
             let name = if name.is_empty() { vat.to_string() } else { tame(name) };
             Some(format!("[{name}]{level} {}", tame(text)))
         }
-        Report::Notice(Notice::VatTerminated { vat, name, reason }) => Some(format!(
-            "vat {} ({vat}) was terminated: {}",
-            tame(name),
-            self::reason(&CapData::plain(reason.as_str()))
-        )),
+        Report::Notice(Notice::VatTerminated { vat, name, reason }) => {
+            Some(format!("vat {} ({vat}) was terminated: {}", tame(name), tame(reason)))
+        }
         Report::Notice(Notice::VatFailed { vat, name, reason }) => {
             Some(format!("vat {} ({vat}) could not be started: {}", tame(name), tame(reason)))
         }

@@ -8,7 +8,7 @@ use crate::bridge::{Rejection, Shared, install};
 use crate::layer::ENTRY_BASE;
 use crate::meter::{Meter, OutputLimits};
 use crate::modules::{Importable, Modules, declare, is_json};
-use crate::raw::{self, Blocks, CountingAllocator, Job};
+use crate::raw::{self, Blocks, Countdown, CountingAllocator, Job};
 use rquickjs::context::intrinsic;
 use rquickjs::prelude::List;
 use rquickjs::promise::PromiseState;
@@ -99,11 +99,16 @@ impl Heap {
         let runtime = Runtime::new_with_alloc(CountingAllocator::new(Rc::clone(&meter), Rc::clone(&blocks)))?;
         runtime.set_max_stack_size(limits.stack_bytes);
         runtime.set_gc_threshold(FIRST_GC_BYTES.min(limits.heap_bytes / 4));
-        let poll = Rc::clone(&meter);
-        runtime.set_interrupt_handler(Some(Box::new(move || poll.interrupt())));
         let modules = Modules::default();
         runtime.set_loader(modules.clone(), modules.clone());
         let context = Context::builder().with::<Intrinsics>().build(&runtime)?;
+        let countdown = context.with(|ctx| Countdown::of(&ctx));
+        let poll = Rc::clone(&meter);
+        let interrupt = move || {
+            countdown.shorten();
+            poll.interrupt()
+        };
+        runtime.set_interrupt_handler(Some(Box::new(interrupt)));
         let shared = Rc::new(Shared::new(vat, meter, log));
         let tracker = Rc::clone(&shared);
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {

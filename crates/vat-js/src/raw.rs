@@ -7,6 +7,7 @@
 //!   is always valid.
 //! * [`run_job`]: one job of the queue, keeping what it threw; [`stack_starts_here`].
 //! * [`freeze_intrinsics`]: the walk of lockdown, which would be most of a heap's start in JavaScript.
+//! * [`Countdown`]: makes the engine ask the interrupt more often than it is built to.
 //! * [`Scoped`]: a borrowed reader lent to functions that live longer than the loan; it is taken back at the end of
 //!   the scope, also in a panic.
 #![allow(unsafe_code)]
@@ -23,6 +24,7 @@ use std::collections::HashSet;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use sturdy_vat::StateReader;
 
 /// Before each block. Its size is a multiple of the alignment.
@@ -240,6 +242,68 @@ pub(crate) fn run_job<'js>(ctx: &Ctx<'js>) -> Job<'js> {
 pub(crate) fn stack_starts_here(ctx: &Ctx<'_>) {
     // SAFETY: the context is alive.
     unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
+}
+
+/// The number in a context that the engine counts down to its next poll, and sets anew just before it polls.
+///
+/// The engine tells nobody where that number is, so it is looked for, once per process, by what only it does: going
+/// down with each jump. If it is not found in exactly one place, polls stay as rare as the engine makes them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Countdown(Option<NonNull<i32>>);
+
+impl Countdown {
+    /// That of a fresh context.
+    pub(crate) fn of(ctx: &Ctx<'_>) -> Self {
+        static PLACE: OnceLock<Option<usize>> = OnceLock::new();
+        let place = PLACE.get_or_init(|| look_for_countdown(ctx));
+        // SAFETY: the place lies within every context, since all are of one size.
+        Self(place.map(|nth| unsafe { ctx.as_raw().cast::<i32>().add(nth) }))
+    }
+
+    /// Brings the next poll near.
+    ///
+    /// # Safety
+    /// The context still lives.
+    pub(crate) unsafe fn set(self, ticks: i32) {
+        if let Some(countdown) = self.0 {
+            // SAFETY: an `int` of the engine's, which does not run on while we do.
+            unsafe { countdown.write_volatile(ticks) }
+        }
+    }
+}
+
+/// The words of a context's memory.
+fn words(ctx: &Ctx<'_>) -> Vec<i32> {
+    let context = ctx.as_raw();
+    // SAFETY: the context is a block of the engine's allocator, of at least this size, and written in full when made.
+    unsafe {
+        let bytes = qjs::js_malloc_usable_size(context.as_ptr(), context.as_ptr().cast());
+        (0..usize::try_from(bytes).unwrap_or(0) / size_of::<i32>())
+            .map(|nth| context.cast::<i32>().add(nth).read_volatile())
+            .collect()
+    }
+}
+
+/// By how much each word of the context's memory sank while code looped so often.
+fn sinking(ctx: &Ctx<'_>, loops: i32) -> Option<Vec<i32>> {
+    let before = words(ctx);
+    ctx.eval::<(), _>(format!("for (let i = 0; i < {loops}; i++);")).ok()?;
+    Some(before.iter().zip(words(ctx)).map(|(before, after)| before.saturating_sub(after)).collect())
+}
+
+fn look_for_countdown(ctx: &Ctx<'_>) -> Option<usize> {
+    // The first jump of a context polls; then so few follow that there is no other poll.
+    sinking(ctx, 1)?;
+    const FEW: i32 = 700;
+    const MORE: i32 = 1_900;
+    let (first, second) = (sinking(ctx, FEW)?, sinking(ctx, MORE)?);
+    // One or a few per loop, exactly as many more for more loops, and hardly any besides.
+    let counts = |(few, more): (i32, i32)| {
+        (1..=3).any(|each| more.checked_sub(few) == Some(each * (MORE - FEW)) && (0..64).contains(&(few - each * FEW)))
+    };
+    let mut found = (0..).zip(first.into_iter().zip(second)).filter(|(_, sank)| counts(*sank)).map(|(nth, _)| nth);
+    let place = found.next();
+    place.filter(|_| found.next().is_none())
 }
 
 /// The own keys of an object.
