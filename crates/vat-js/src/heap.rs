@@ -8,7 +8,7 @@ use crate::bridge::{Rejection, Shared, install};
 use crate::layer::ENTRY_BASE;
 use crate::meter::{Meter, OutputLimits};
 use crate::modules::{Importable, Modules, declare, is_json};
-use crate::raw::{self, Blocks, Countdown, CountingAllocator, Job};
+use crate::raw::{self, Blocks, CountingAllocator, Job};
 use rquickjs::context::intrinsic;
 use rquickjs::prelude::List;
 use rquickjs::promise::PromiseState;
@@ -77,6 +77,7 @@ impl Drop for Heap {
     fn drop(&mut self) {
         let Some(engine) = self.engine.take() else { return };
         let rejections = self.shared.rejections.take();
+        self.shared.meter.countdown.forget();
         if self.shared.meter.stopped() {
             let importable = engine.modules.0.take();
             raw::abandon((engine.layer, rejections, importable), engine.context, engine.runtime, &self.blocks);
@@ -102,13 +103,9 @@ impl Heap {
         let modules = Modules::default();
         runtime.set_loader(modules.clone(), modules.clone());
         let context = Context::builder().with::<Intrinsics>().build(&runtime)?;
-        let countdown = context.with(|ctx| Countdown::of(&ctx));
+        context.with(|ctx| meter.countdown.find(&ctx));
         let poll = Rc::clone(&meter);
-        let interrupt = move || {
-            countdown.shorten();
-            poll.interrupt()
-        };
-        runtime.set_interrupt_handler(Some(Box::new(interrupt)));
+        runtime.set_interrupt_handler(Some(Box::new(move || poll.interrupt())));
         let shared = Rc::new(Shared::new(vat, meter, log));
         let tracker = Rc::clone(&shared);
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
@@ -137,6 +134,9 @@ impl Heap {
             self.engine().context.with(|ctx| {
                 raw::stack_starts_here(&ctx);
                 let layer = start(&ctx, &shared, &self.engine().modules, spec);
+                if layer.is_err() {
+                    shared.rejections.take(); // the failure itself among them, and it is told by the outcome
+                }
                 print_rejections(&ctx, &shared);
                 layer
             })
