@@ -248,25 +248,26 @@ pub(crate) fn stack_starts_here(ctx: &Ctx<'_>) {
 ///
 /// The engine tells nobody where that number is, so it is looked for, once per process, by what only it does: going
 /// down with each jump. If it is not found in exactly one place, polls stay as rare as the engine makes them.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Countdown(Option<NonNull<i32>>);
+#[derive(Default)]
+pub(crate) struct Countdown(Cell<Option<NonNull<i32>>>);
 
 impl Countdown {
-    /// That of a fresh context.
-    pub(crate) fn of(ctx: &Ctx<'_>) -> Self {
+    /// Finds that of a fresh context. The owner of the context calls `forget` before it lets the context go.
+    pub(crate) fn find(&self, ctx: &Ctx<'_>) {
         static PLACE: OnceLock<Option<usize>> = OnceLock::new();
         let place = PLACE.get_or_init(|| look_for_countdown(ctx));
         // SAFETY: the place lies within every context, since all are of one size.
-        Self(place.map(|nth| unsafe { ctx.as_raw().cast::<i32>().add(nth) }))
+        self.0.set(place.map(|nth| unsafe { ctx.as_raw().cast::<i32>().add(nth) }));
     }
 
-    /// Brings the next poll near.
-    ///
-    /// # Safety
-    /// The context still lives.
-    pub(crate) unsafe fn set(self, ticks: i32) {
-        if let Some(countdown) = self.0 {
-            // SAFETY: an `int` of the engine's, which does not run on while we do.
+    pub(crate) fn forget(&self) {
+        self.0.set(None);
+    }
+
+    /// The next poll comes after so many calls and jumps.
+    pub(crate) fn set(&self, ticks: i32) {
+        if let Some(countdown) = self.0.get() {
+            // SAFETY: an `int` of a context that still lives (see `find`); the engine does not run on while we do.
             unsafe { countdown.write_volatile(ticks) }
         }
     }
