@@ -293,10 +293,10 @@ fn sinking(ctx: &Ctx<'_>, loops: i32) -> Option<Vec<i32>> {
 }
 
 fn look_for_countdown(ctx: &Ctx<'_>) -> Option<usize> {
-    // The first jump of a context polls; then so few follow that there is no other poll.
-    sinking(ctx, 1)?;
     const FEW: i32 = 700;
     const MORE: i32 = 1_900;
+    // The first jump of a context polls; then so few follow that there is no other poll.
+    sinking(ctx, 1)?;
     let (first, second) = (sinking(ctx, FEW)?, sinking(ctx, MORE)?);
     // One or a few per loop, exactly as many more for more loops, and hardly any besides.
     let counts = |(few, more): (i32, i32)| {
