@@ -255,6 +255,25 @@ fn defect_21_an_item_on_which_the_process_died_three_times_ends_its_vat() {
 }
 
 #[test]
+fn deaths_on_items_that_were_never_durable_count_nothing() {
+    both_engines(|engine| {
+        let mut s = Stage::on(engine, &["alice", "bob"]);
+        let bob = s.vat("bob");
+        s.commit().expect("it is durable");
+        for _death in 1..=5 {
+            // The message is gone with the group that it came in; the note of it stays.
+            let root = s.root("bob");
+            s.puppets.once("bob", "do", "resolve result = 1");
+            s.send_later(root, "do", &[]);
+            s.run_until_in_flight(bob);
+            s.die();
+            s.run();
+        }
+        assert_eq!(s.tell("bob", "resolve result = 1"), "fulfilled 1");
+    });
+}
+
+#[test]
 fn defect_23_no_vat_is_half_dead() {
     both_engines(|engine| {
         let mut s = Stage::on(engine, &["alice", "bob"]);

@@ -49,11 +49,12 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
     }
     let mut config = DaemonConfig::new(Place::Home(args.home.clone()));
     config.reporter = Arc::new(reporter(args.home.clone()));
+    let ending = ending_signal(); // before anything is shown: who sees something may send a signal
     let daemon = Daemon::start(config).await.map_err(End::of)?;
     let kernel = daemon.handle();
     let ended = tokio::select! {
         ended = serve(args, &kernel, &label, file) => ended,
-        name = ending_signal() => {
+        name = ending => {
             out::note(&format!("{name}: ending; everything goes on with the next run"));
             Err(End::Told)
         }
@@ -244,17 +245,19 @@ async fn converse(session: &mut Session, mut lines: Lines) -> Result<Done, End> 
     }
 }
 
-/// Resolves with the name of the signal that asks for the end.
-async fn ending_signal() -> &'static str {
+/// Resolves with the name of the signal that asks for the end. Signals are heeded from the call on.
+fn ending_signal() -> impl Future<Output = &'static str> {
     let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    match (interrupt, terminate) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => "interrupted",
-                _ = terminate.recv() => "terminated",
+    async {
+        match (interrupt, terminate) {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => "interrupted",
+                    _ = terminate.recv() => "terminated",
+                }
             }
+            // Without handlers the signals end the process at once, which is safe, if less polite.
+            _ => std::future::pending().await,
         }
-        // Without handlers the signals end the process at once, which is safe, if less polite.
-        _ => std::future::pending().await,
     }
 }

@@ -51,6 +51,25 @@ fn the_pipeline_runs() {
     assert_eq!(text(&run.stdout).lines().count(), 2, "{}", text(&run.stdout));
 }
 
+#[test]
+fn an_ordinary_object_needs_no_bootstrap() {
+    let place = Place::new();
+    let vat = "import { Far } from '@endo/far';
+export const buildRootObject = () => Far('Greeter', { hello: whom => `hello ${whom}` });
+";
+    place.write("greeter.js", vat);
+    let run = place.run("greeter.js", &["--call", "greeter.hello('you')"]);
+    assert_eq!(text(&run.stdout), "\"hello you\"\n", "{}", text(&run.stderr));
+    // A `bootstrap` that there is, and that fails, still fails the launch; it is told once.
+    let failing = "import { Far } from '@endo/far';
+export const buildRootObject = () => Far('Greeter', { bootstrap() { throw Error('not today'); } });
+";
+    place.write("failing.js", failing);
+    let run = place.run("failing.js", &["--call", "failing.hello()"]);
+    let told = text(&run.stderr);
+    assert_eq!((run.status.code(), told.matches("not today").count()), (Some(1), 1), "{told}");
+}
+
 const REFERENCES: &str = "import { makeDefaultExo } from '@metamask/kernel-utils/exo';
 import { E } from '@endo/far';
 export function buildRootObject() {
