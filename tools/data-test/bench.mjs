@@ -4,7 +4,19 @@ import * as data from '../../crates/vat-js/js/data.js';
 import * as exo from '../../crates/vat-js/js/exo.js';
 import { makeLayer } from '../../crates/vat-js/js/layer.js';
 import * as patterns from '../../crates/vat-js/js/patterns.js';
+import * as vomKinds from '../../crates/vat-js/js/vomKinds.js';
+import * as vomWeak from '../../crates/vat-js/js/vomWeak.js';
+import * as watch from '../../crates/vat-js/js/watch.js';
 import { audit } from './audit.mjs';
+
+const lazyFiles = {
+  'data.js': data,
+  'exo.js': exo,
+  'patterns.js': patterns,
+  'vomKinds.js': vomKinds,
+  'vomWeak.js': vomWeak,
+  'watch.js': watch,
+};
 
 // The layer hardens what it hands out, intrinsics included; Node itself goes on assigning what shadows them.
 for (const prototype of [Error, TypeError, RangeError, SyntaxError].map(one => one.prototype)) {
@@ -40,7 +52,7 @@ const makeBridge = (store, syscalls, logs) => {
   const note = (...call) => syscalls.push(call);
   return {
     vatId: 'v1',
-    load: file => ({ 'data.js': data, 'exo.js': exo, 'patterns.js': patterns })[file],
+    load: file => lazyFiles[file],
     stateGet: key => store.rows.get(key),
     stateSet: (key, value) => {
       if (

@@ -1,3 +1,6 @@
+// What stored data does, one heap after the other over one state, on the mock bridge of bench.mjs.
+// Elsewhere: patterns and exos against @endo (their own tests), the differential against liveslots (tools/oracle).
+
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { makeStore, startVat } from './bench.mjs';

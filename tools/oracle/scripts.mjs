@@ -81,6 +81,10 @@ export const scripts = {
     root('ping', `[${X}]`, ['o-1']), root('hold', `[${P}]`, ['p+#1']), root('sendHeld', `[${X}]`, ['o-2']), fulfil('p+#1', '#"done"'),
     root('sendHeld', `[${X}]`, ['o-2']), root('promiseInArray', '["a"]'), root('one', `[${P}]`, ['p+#5']), root('resolve', '["a",1]'),
   ]),
+  ownResultComesBack: basic([
+    call('o+0', 'promise', '["a"]', [], 'p-1'), root('watch', `[${P},"own"]`, ['p-1']), root('promiseInArray', '["a"]'), root('hold', `[[${P}]]`, ['p-1']),
+    root('sendHeld', `[${X}]`, ['o-1']), root('resolve', '["a","A"]'), root('log'), root('sendHeld', `[${X}]`, ['o-1']),
+  ]),
   becameDecider: basic([
     root('ping', `[${X}]`, ['o-1']), { message: { target: 'o+0', body: '#["hello",["me"]]', slots: [], result: 'p+#1' } }, fulfil('p+#1', '#"stale"'),
     root('call', `[${X},"foo"]`, ['o-1']), { message: { target: 'o+0', body: '#["promise",["z"]]', slots: [], result: 'p+#2' } }, root('resolve', '["z","zed"]'),

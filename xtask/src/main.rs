@@ -2,6 +2,7 @@
 //! that fails ends the run. Not here: the rules themselves (`tidy`), and anything that users need.
 
 mod check;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask check     every check, in order; stops at the first that fails
 cargo xtask tidy      only the rules of the house: directions, bans, sizes, headers
-cargo xtask oracle    compare with the npm packages that the vat-side layer stands in for (needs Node and npm)";
+cargo xtask oracle    compare with the npm packages that the vat-side layer stands in for (needs Node and npm)
+cargo xtask soak      the long proofs, noted in docs/soak.log; `soak kill` and the like for one of them";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +20,7 @@ fn main() -> ExitCode {
         ["check"] => check::everything(),
         ["tidy"] => check::tidy(),
         ["oracle"] => check::oracle(),
+        ["soak", only @ ..] => soak::soak(only),
         _ => {
             eprintln!("{HELP}");
             return ExitCode::from(2);

@@ -1,1 +1,36 @@
-//! Sturdy: daemon.
+//! The daemon: the only async loop. It brings the node, the runtimes of vats and an engine together, turns each effect
+//! into a deed and each result into an event.
+//!
+//! What always holds: one thread owns the node and every heap, and it never waits for anybody but the clock and its
+//! own channel; whoever asks something of it from outside does so through a [`Handle`] and is answered only with what
+//! is durable (G2). Whose death it was is noted before each delivery (G3).
+//!
+//! Not here: what events mean (`sturdy-kernel`), when effects are released (`sturdy-node`), what people type
+//! (`sturdy`). Sockets come with remotes.
+
+mod boot;
+pub mod cluster_file;
+mod config;
+mod death;
+mod facet;
+mod handle;
+mod heaps;
+mod kernel_loop;
+mod look;
+mod release;
+mod services;
+mod strict_json;
+mod watchdog;
+
+pub use boot::{Daemon, StartError};
+pub use config::{DaemonConfig, DaemonLimits, Place, Report, Reporter};
+pub use death::{GroupState, group_state_at_death};
+pub use facet::FACET_SERVICE;
+pub use handle::{Handle, Lasting, RefInfo, RefOwner, RequestError, Settled, Stats};
+pub use heaps::{MakeRuntimes, Runtimes};
+pub use look::{LookError, StoreView};
+pub use services::{ServiceAccess, ServiceCall, Services};
+pub use sturdy_node::kernel::{
+    Answer, LaunchRequest, Notice, Refused, Request, ServiceInfo, Status, SubclusterInfo, VatInfo, VatPhase,
+};
+pub use sturdy_vat::LogLevel;

@@ -1,5 +1,6 @@
 //! Failures by kind: whose mistake it was decides what happens next (house, "Failures by kind").
 
+use sturdy_smallcaps::Value;
 use sturdy_store::StoreFault;
 use sturdy_types::{CapData, Fatal, KRef, KernelError};
 
@@ -42,7 +43,7 @@ impl VatFault {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Fatal(code, detail) => format!("{}: {detail}", code.text()),
-            Self::ExitFailure(info) => format!("exited with failure: {}", info.body),
+            Self::ExitFailure(info) => format!("exited with failure: {}", reason_text(info)),
         }
     }
 }
@@ -128,6 +129,15 @@ impl From<StoreFault> for Blame {
 impl From<VatFault> for Blame {
     fn from(fault: VatFault) -> Self {
         Self::Theirs(fault)
+    }
+}
+
+/// A reason for people: the message of an error, the text of a string, or the whole body.
+pub(crate) fn reason_text<R>(reason: &CapData<R>) -> String {
+    match sturdy_smallcaps::decode(reason) {
+        Ok(Value::Error { message, .. }) => message,
+        Ok(Value::String(text)) => text,
+        _ => reason.body.clone(),
     }
 }
 

@@ -37,11 +37,10 @@ impl Ctx<'_, '_> {
             CallId(counters.calls)
         })?;
         let promise = self.new_promise(Decider::Nobody)?;
-        self.hold_promise(promise)?;
         if let Some(name) = &request {
             self.put::<CallRequests>(name, &call);
         }
-        self.put::<Calls>(&call, &CallRecord { request, target, state: CallState::Waiting(promise) });
+        self.put_new::<Calls>(&call, &CallRecord { request, target, state: CallState::Waiting(promise) });
         self.subscribe(promise, Subscriber::Call(call))?;
         let message = Message { methargs, result: Some(promise.into()) };
         if self.exists(target)? {

@@ -25,6 +25,13 @@ impl Ctx<'_, '_> {
         }
     }
 
+    /// Like [`Ctx::hold`], of an object that was just read.
+    pub(crate) fn hold_known(&mut self, id: ObjectId, mut object: ObjectRecord) {
+        object.reachable += 1;
+        object.recognizable += 1;
+        self.put::<Objects>(&id, &object);
+    }
+
     /// One way less to reach or recognize `kref`.
     pub(crate) fn release(&mut self, kref: KRef) -> Result<(), Fault> {
         match kref {

@@ -6,21 +6,16 @@
 
 use crate::blame::Fault;
 use crate::ctx::Ctx;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use sturdy_store::{
     ClistByKref, GcAction, GcActions, Inbox, Item, ItemId, Objects, Owner, PromiseState, Promises, Read, Reloads,
     VatCursor, VatCursors, Vats,
 };
 use sturdy_types::{CapData, Delivery, KRef, Message, ObjectId, PromiseId, Resolution, RunId, StartSpec, VRef, VatId};
 
-/// A kernel reference that a planned delivery tells the vat for the first time, or anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Crossing {
-    /// The kernel's name.
-    pub kref: KRef,
-    /// The vat's name.
-    pub vref: VRef,
-}
+/// Kernel references that a planned delivery tells the vat for the first time, or anew, with the vat's names for them.
+/// A map: one delivery may tell a hundred thousand, each mentioned often.
+pub type Crossings = BTreeMap<KRef, VRef>;
 
 /// Which code a planned start runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +73,7 @@ pub struct Plan {
     /// What is delivered.
     pub item: PlannedItem,
     /// References to link when the crank commits.
-    pub crossings: Vec<Crossing>,
+    pub crossings: Crossings,
     /// The import counters after the crank.
     pub next_object: u64,
     /// See `next_object`.
@@ -124,7 +119,7 @@ pub fn begin(ctx: &mut Ctx<'_, '_>, vat: VatId) -> Result<Begun, Fault> {
         return ctx.begin_gc(vat, cursor);
     }
     if cursor.reap_due {
-        return Ok(planned(vat, &cursor, PlannedItem::Reap, Vec::new(), Delivery::BringOutYourDead));
+        return Ok(planned(vat, &cursor, PlannedItem::Reap, Crossings::new(), Delivery::BringOutYourDead));
     }
     if cursor.inbox_head < cursor.inbox_tail {
         let index = cursor.inbox_head;
@@ -136,7 +131,7 @@ pub fn begin(ctx: &mut Ctx<'_, '_>, vat: VatId) -> Result<Begun, Fault> {
     Ok(Begun::Nothing)
 }
 
-fn planned(vat: VatId, cursor: &VatCursor, item: PlannedItem, crossings: Vec<Crossing>, delivery: Delivery) -> Begun {
+fn planned(vat: VatId, cursor: &VatCursor, item: PlannedItem, crossings: Crossings, delivery: Delivery) -> Begun {
     let run = if matches!(item, PlannedItem::Start(_)) { RunId(cursor.run.0 + 1) } else { cursor.run };
     let (next_object, next_promise) = (cursor.next_object, cursor.next_promise);
     Begun::Planned(Box::new(Plan { vat, run, item, crossings, next_object, next_promise }), Box::new(delivery))
@@ -151,7 +146,7 @@ impl Ctx<'_, '_> {
         };
         let parameters = CapData::plain(config.parameters.clone());
         let spec = StartSpec { config, parameters, restarted: record.started_once };
-        Ok(planned(vat, cursor, PlannedItem::Start(of), Vec::new(), Delivery::Start(Box::new(spec))))
+        Ok(planned(vat, cursor, PlannedItem::Start(of), Crossings::new(), Delivery::Start(Box::new(spec))))
     }
 
     fn begin_send(
@@ -163,9 +158,9 @@ impl Ctx<'_, '_> {
         message: Message<KRef>,
     ) -> Result<Begun, Fault> {
         let entry = self.get::<ClistByKref>(&(target.into(), vat))?;
-        let error = match (self.undeliverable(target)?, entry) {
-            (Ok(Owner::Vat(owner)), Some(entry)) if owner == vat => {
-                let mut crossings = Vec::new();
+        let error = match (self.callable(target)?, entry) {
+            (Ok(object), Some(entry)) if object.owner == Owner::Vat(vat) => {
+                let mut crossings = Crossings::new();
                 let told = self.message_to_vat(vat, message.clone(), &mut cursor, &mut crossings)?;
                 let delivery = Delivery::Message { target: entry.vref, message: told };
                 return Ok(planned(vat, &cursor, PlannedItem::Send { index, target, message }, crossings, delivery));
@@ -193,7 +188,7 @@ impl Ctx<'_, '_> {
             return Ok(Begun::Consumed);
         }
         let batch = self.settled_closure(promise)?;
-        let mut crossings = Vec::new();
+        let mut crossings = Crossings::new();
         let mut resolutions = Vec::with_capacity(batch.len());
         for (id, rejected, value) in &batch {
             resolutions.push(Resolution {
@@ -258,7 +253,7 @@ impl Ctx<'_, '_> {
             GcAction::RetireExport => Delivery::RetireExports(vrefs),
             GcAction::RetireImport => Delivery::RetireImports(vrefs),
         };
-        Ok(planned(vat, &cursor, PlannedItem::Gc { action, rows, objects }, Vec::new(), delivery))
+        Ok(planned(vat, &cursor, PlannedItem::Gc { action, rows, objects }, Crossings::new(), delivery))
     }
 
     /// The vat's name for the object if the action still applies at this moment (kernel-semantics §2.2).

@@ -36,6 +36,8 @@ pub struct Ctx<'t, 's> {
     /// pipelined calls collapses in one turn.
     pub(crate) work: VecDeque<Work>,
     pub(crate) draining: bool,
+    /// Waiting messages that this turn may still look at; see `KernelLimits::waiting_looked_at_per_turn`.
+    pub(crate) waiting_left: usize,
     pub(crate) later: Vec<Later>,
     /// Holds of the outcome being applied, until its syscalls have made the names known.
     pub(crate) pending_holds: Vec<(VRef, Hold)>,
@@ -53,6 +55,7 @@ impl<'t, 's> Ctx<'t, 's> {
             remote_garbage: BTreeMap::new(),
             work: VecDeque::new(),
             draining: false,
+            waiting_left: limits.waiting_looked_at_per_turn,
             later: Vec::new(),
             pending_holds: Vec::new(),
         }
@@ -65,8 +68,11 @@ impl<'t, 's> Ctx<'t, 's> {
             self.drain()?;
             self.collect()?;
             self.tell_garbage()?;
-            let Some(later) = self.later.pop() else { return Ok(()) };
-            match later {
+            if self.later.is_empty() {
+                return Ok(());
+            }
+            // In order: of several reasons for which a launch fails, the first is the cause.
+            match self.later.remove(0) {
                 Later::LaunchFailed(subcluster, why) => self.launch_failed(subcluster, &why)?,
             }
         }
@@ -86,6 +92,11 @@ impl<'t, 's> Ctx<'t, 's> {
 
     pub(crate) fn put<T: Table>(&mut self, key: &T::Key, record: &T::Record) {
         self.turn.put::<T>(key, record);
+    }
+
+    /// Writes a record under a key that no record has: see [`Turn::put_new`].
+    pub(crate) fn put_new<T: Table>(&mut self, key: &T::Key, record: &T::Record) {
+        self.turn.put_new::<T>(key, record);
     }
 
     pub(crate) fn delete<T: Table>(&mut self, key: &T::Key) {

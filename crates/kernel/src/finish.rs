@@ -1,6 +1,6 @@
 //! The second half of a crank: the outcome takes effect, all of it in one turn (G1, G3).
 
-use crate::blame::{Blame, Fault, VatFault};
+use crate::blame::{Blame, Fault, VatFault, reason_text};
 use crate::crank::{Plan, PlannedItem};
 use crate::ctx::Ctx;
 use sturdy_store::{ClistByKref, Decider, GcAction, GcActions, Objects, VatState};
@@ -26,7 +26,8 @@ impl Ctx<'_, '_> {
             self.vat_started(vat)?;
         }
         if let Some(exit) = exit {
-            let error = KernelError::new(Code::VatTerminated, format!("{vat} ended itself"));
+            let error =
+                KernelError::new(Code::VatTerminated, format!("{vat} ended itself: {}", reason_text(&exit.reason)));
             self.terminate_vat(vat, &exit.reason, &error)?;
         }
         self.wake(vat);
@@ -62,10 +63,10 @@ impl Ctx<'_, '_> {
         match &plan.item {
             PlannedItem::Send { target, message, .. } => {
                 if let Some(KRef::Promise(result)) = message.result {
-                    self.set_decider(result, Decider::Vat(vat))?;
+                    self.hand_over(result, Decider::Vat(vat))?;
                 }
                 self.release((*target).into())?;
-                self.release_message(message)
+                self.release_slots(&message.methargs)
             }
             PlannedItem::Notify { promise, batch, .. } => {
                 for id in batch {

@@ -34,7 +34,7 @@ pub use blame::{Blame, Fault, Refused, VatFault};
 pub use control::{
     Answer, LaunchRequest, OnClose, PeerInfo, Request, ServiceInfo, Status, SubclusterInfo, Ticket, VatInfo, VatPhase,
 };
-pub use crank::{Begun, Crossing, Plan, PlannedItem, StartOf, begin};
+pub use crank::{Begun, Crossings, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice};
 pub use remotes::{Before, Greeting, Heard, LinkNews, greet, hear, hear_ack, hello, standing_with};

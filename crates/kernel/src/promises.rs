@@ -11,17 +11,18 @@ use sturdy_store::{DecidedBy, Decider, Inbox, Item, PromiseQueue, PromiseRecord,
 use sturdy_types::{CapData, Code, KRef, KernelError, PromiseId, VatId};
 
 impl Ctx<'_, '_> {
-    /// A new unsettled promise. Its count begins at what its decider implies.
+    /// A new unsettled promise. Its count begins at what its decider implies, and one for whoever makes it: the c-list
+    /// entry, the call or the launch that it is made for.
     pub(crate) fn new_promise(&mut self, decider: Decider) -> Result<PromiseId, Fault> {
         let id = self.next_id(|counters| {
             counters.promises += 1;
             PromiseId(counters.promises)
         })?;
-        let refs = u64::from(decider != Decider::Nobody);
+        let refs = 1 + u64::from(decider != Decider::Nobody);
         let state = PromiseState::Unresolved { decider, subscribers: Vec::new(), queue_head: 0, queue_tail: 0 };
-        self.put::<Promises>(&id, &PromiseRecord { refs, state });
+        self.put_new::<Promises>(&id, &PromiseRecord { refs, state });
         if decider != Decider::Nobody {
-            self.put::<DecidedBy>(&(decider, id), &());
+            self.put_new::<DecidedBy>(&(decider, id), &());
         }
         Ok(id)
     }
@@ -58,6 +59,19 @@ impl Ctx<'_, '_> {
         Ok(())
     }
 
+    /// The message that named `id` as its result is delivered to `new`: what the message counted is what the decider
+    /// counts now.
+    pub(crate) fn hand_over(&mut self, id: PromiseId, new: Decider) -> Result<(), Fault> {
+        let mut promise = self.need::<Promises>(&id)?;
+        match &mut promise.state {
+            PromiseState::Unresolved { decider, .. } if *decider == Decider::Nobody => *decider = new,
+            _ => return Err(broken(format!("{id} is the result of a message and not its to decide"))),
+        }
+        self.put::<Promises>(&id, &promise);
+        self.put_new::<DecidedBy>(&(new, id), &());
+        Ok(())
+    }
+
     /// Adds a subscriber, or tells it at once if the promise is settled.
     pub(crate) fn subscribe(&mut self, id: PromiseId, subscriber: Subscriber) -> Result<(), Fault> {
         let mut promise = self.need::<Promises>(&id)?;
@@ -71,13 +85,27 @@ impl Ctx<'_, '_> {
             }
             PromiseState::Fulfilled(value) => {
                 let value = value.clone();
-                self.tell(subscriber, id, false, &value)
+                self.tell_late(subscriber, id, false, &value)
             }
             PromiseState::Rejected(value) => {
                 let value = value.clone();
-                self.tell(subscriber, id, true, &value)
+                self.tell_late(subscriber, id, true, &value)
             }
         }
+    }
+
+    /// Tells one who subscribes after the settlement.
+    fn tell_late(
+        &mut self,
+        subscriber: Subscriber,
+        id: PromiseId,
+        rejected: bool,
+        value: &CapData<KRef>,
+    ) -> Result<(), Fault> {
+        if let Subscriber::Vat(_) = subscriber {
+            self.hold_promise(id)?;
+        }
+        self.tell(subscriber, id, rejected, value)
     }
 
     /// Takes a subscriber away, if the promise is unsettled and has it.
@@ -105,13 +133,13 @@ impl Ctx<'_, '_> {
 
     /// The settlement itself: state, subscribers first, then the waiting messages (kernel-semantics §4.4).
     pub(crate) fn settle_now(&mut self, id: PromiseId, rejected: bool, value: &CapData<KRef>) -> Result<(), Fault> {
-        // First, because the value may mention the promise itself.
-        self.hold_slots(value)?;
+        self.hold_slots(value)?; // first: the value may mention the promise itself
         let promise = self.need::<Promises>(&id)?;
         let PromiseState::Unresolved { decider, subscribers, queue_head, queue_tail } = promise.state else {
             return Err(broken(format!("{id} is settled twice")));
         };
-        let refs = promise.refs - u64::from(decider != Decider::Nobody);
+        let notified = subscribers.iter().filter(|subscriber| matches!(subscriber, Subscriber::Vat(_))).count() as u64;
+        let refs = promise.refs + notified - u64::from(decider != Decider::Nobody);
         let state =
             if rejected { PromiseState::Rejected(value.clone()) } else { PromiseState::Fulfilled(value.clone()) };
         self.put::<Promises>(&id, &PromiseRecord { refs, state });
@@ -121,19 +149,19 @@ impl Ctx<'_, '_> {
         if decider != Decider::Nobody {
             self.delete::<DecidedBy>(&(decider, id));
         }
-        let (remotes, others): (Vec<_>, Vec<_>) =
-            subscribers.into_iter().partition(|subscriber| matches!(subscriber, Subscriber::Remote(_)));
-        for subscriber in others {
-            self.tell(subscriber, id, rejected, value)?;
+        let is_remote = |subscriber: &&Subscriber| matches!(subscriber, Subscriber::Remote(_));
+        for subscriber in subscribers.iter().filter(|subscriber| !is_remote(subscriber)) {
+            self.tell(*subscriber, id, rejected, value)?;
         }
         for index in queue_head..queue_tail {
             let message = self.need::<PromiseQueue>(&(id, index))?;
             self.delete::<PromiseQueue>(&(id, index));
             self.work.push_back(Work::Route { target: id.into(), message, parked: true });
         }
-        remotes.into_iter().try_for_each(|subscriber| self.tell(subscriber, id, rejected, value))
+        subscribers.iter().filter(is_remote).try_for_each(|subscriber| self.tell(*subscriber, id, rejected, value))
     }
 
+    /// Tells one subscriber. The pending notification of a vat is counted by the caller.
     fn tell(
         &mut self,
         subscriber: Subscriber,
@@ -155,10 +183,9 @@ impl Ctx<'_, '_> {
 
     fn queue_notify(&mut self, vat: VatId, id: PromiseId) -> Result<(), Fault> {
         let mut cursor = self.cursor(vat)?;
-        self.put::<Inbox>(&(vat, cursor.inbox_tail), &Item::Notify(id));
+        self.put_new::<Inbox>(&(vat, cursor.inbox_tail), &Item::Notify(id));
         cursor.inbox_tail += 1;
         self.set_cursor(vat, &cursor);
-        self.hold_promise(id)?;
         self.wake(vat);
         Ok(())
     }

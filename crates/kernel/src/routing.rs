@@ -2,13 +2,16 @@
 //! the target's vat or the queue of the promise that it waits for.
 //!
 //! The fate of a message that cannot be delivered is decided here and in `crank` (the same checks at the time of
-//! delivery) and nowhere else: its result is rejected as [`Ctx::splat`] says. ARCHITECTURE.md has the table.
+//! delivery) and nowhere else: its result is rejected as [`Ctx::splat`] says. FATES.md has the table.
 
-use crate::blame::Fault;
+use crate::blame::{Fault, reason_text};
 use crate::ctx::Ctx;
 use crate::event::Notice;
+use std::collections::BTreeSet;
 use sturdy_smallcaps::extract_single_ref;
-use sturdy_store::{Decider, Inbox, Item, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursors};
+use sturdy_store::{
+    Decider, Inbox, Item, ObjectRecord, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursor, VatCursors,
+};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, PromiseId, RemoteId, VatId};
 
 /// Something on its way.
@@ -19,6 +22,16 @@ pub(crate) enum Work {
     Settle { promise: PromiseId, rejected: bool, value: CapData<KRef> },
     /// A peer learns how a promise was settled.
     Tell { remote: RemoteId, promise: PromiseId },
+}
+
+/// What a message to an unsettled promise would wait for.
+enum Waiting {
+    /// Something else.
+    ForOthers,
+    /// Its own outcome.
+    ForItself,
+    /// Too much to tell.
+    TooMuch,
 }
 
 impl Ctx<'_, '_> {
@@ -81,49 +94,65 @@ impl Ctx<'_, '_> {
     }
 
     fn route_to_object(&mut self, id: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
-        match self.undeliverable(id)? {
-            Err(error) => self.splat(id.into(), &message, &error),
-            Ok(Owner::Vat(vat)) => self.queue_send(vat, id, message),
-            Ok(Owner::Remote(remote)) => self.send_to_remote(remote, id.into(), message),
-            Ok(_) => self.call_service(id, message),
+        let object = match self.callable(id)? {
+            Ok(object) => object,
+            Err(error) => return self.splat(id.into(), &message, &error),
+        };
+        match object.owner {
+            Owner::Vat(vat) => match self.get::<VatCursors>(&vat)? {
+                Some(cursor) if !cursor.failed => self.queue_send(vat, cursor, id, object, message),
+                _ => {
+                    let what = format!("{vat}, the owner of {id}, is not running");
+                    self.splat(id.into(), &message, &KernelError::new(Code::EndpointUnreachable, what))
+                }
+            },
+            Owner::Remote(remote) => self.send_to_remote(remote, id.into(), message),
+            Owner::Kernel | Owner::Orphan => self.call_service(id, message),
         }
     }
 
-    /// Who takes messages to this object, or why nobody does. Asked when a message is routed and again when it is
+    /// The object, if messages to it can be taken, or why not. Asked when a message is routed and again when it is
     /// delivered (kernel-semantics §5.8: revocation is checked at delivery).
-    pub(crate) fn undeliverable(&self, id: ObjectId) -> Result<Result<Owner, KernelError>, Fault> {
-        let Some(object) = self.get::<Objects>(&id)? else { return Ok(Err(deleted(id.into()))) };
-        if object.revoked {
-            return Ok(Err(KernelError::new(Code::ObjectRevoked, format!("{id} was revoked"))));
-        }
-        Ok(match object.owner {
-            Owner::Orphan => Err(deleted(id.into())),
-            Owner::Vat(vat) => match self.get::<VatCursors>(&vat)? {
-                Some(cursor) if !cursor.failed => Ok(object.owner),
-                _ => Err(KernelError::new(
-                    Code::EndpointUnreachable,
-                    format!("{vat}, the owner of {id}, is not running"),
-                )),
-            },
-            Owner::Remote(_) | Owner::Kernel => Ok(object.owner),
+    pub(crate) fn callable(&self, id: ObjectId) -> Result<Result<ObjectRecord, KernelError>, Fault> {
+        Ok(match self.get::<Objects>(&id)? {
+            Some(object) if object.revoked => Err(KernelError::new(Code::ObjectRevoked, format!("{id} was revoked"))),
+            Some(object) if object.owner != Owner::Orphan => Ok(object),
+            _ => Err(deleted(id.into())),
         })
     }
 
-    fn queue_send(&mut self, vat: VatId, target: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
-        let mut cursor = self.cursor(vat)?;
+    fn queue_send(
+        &mut self,
+        vat: VatId,
+        mut cursor: VatCursor,
+        target: ObjectId,
+        object: ObjectRecord,
+        message: Message<KRef>,
+    ) -> Result<(), Fault> {
         if cursor.inbox_tail - cursor.inbox_head >= self.limits.inbox_items {
             let error = queue_full(&format!("the inbox of {vat}"), self.limits.inbox_items);
             return self.splat(target.into(), &message, &error);
         }
-        self.put::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
+        self.put_new::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
         cursor.inbox_tail += 1;
         self.set_cursor(vat, &cursor);
-        self.hold(target.into())?;
+        self.hold_known(target, object);
         self.wake(vat);
         Ok(())
     }
 
     fn park(&mut self, id: PromiseId, message: &Message<KRef>) -> Result<(), Fault> {
+        match self.waiting(id, message)? {
+            Waiting::ForOthers => {}
+            Waiting::ForItself => {
+                return self.splat(id.into(), message, &bad_resolution("what depends on its own outcome"));
+            }
+            Waiting::TooMuch => {
+                let limit = self.limits.waiting_looked_at_per_turn;
+                let what = format!("what waits for the results of this turn exceeds its limit of {limit} messages");
+                return self.splat(id.into(), message, &KernelError::new(Code::QueueFull, what));
+            }
+        }
         let mut promise = self.need::<Promises>(&id)?;
         if let PromiseState::Unresolved { queue_head, queue_tail, .. } = &mut promise.state {
             if *queue_tail - *queue_head >= self.limits.promise_queue_items {
@@ -134,9 +163,35 @@ impl Ctx<'_, '_> {
             *queue_tail += 1;
             promise.refs += 1; // the parked message's target
             self.put::<Promises>(&id, &promise);
-            self.put::<PromiseQueue>(&(id, index), message);
+            self.put_new::<PromiseQueue>(&(id, index), message);
         }
         Ok(())
+    }
+
+    /// Whether `id` is settled only by what follows from the message's own result: such a ring would wait for ever,
+    /// and would outlive the vats that made it (G12, G15). Looks at what waits for the result, and at what waits for
+    /// the results of that, and so on; nothing waits for the result of an ordinary message yet.
+    /// A chain built from its end would be walked again for each message, so a turn looks at a limited number.
+    fn waiting(&mut self, id: PromiseId, message: &Message<KRef>) -> Result<Waiting, Fault> {
+        let mut next: Vec<PromiseId> = message.result.and_then(promise).into_iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(result) = next.pop() {
+            if result == id {
+                return Ok(Waiting::ForItself);
+            }
+            let Some(PromiseState::Unresolved { queue_head, queue_tail, .. }) =
+                self.get::<Promises>(&result)?.map(|promise| promise.state)
+            else {
+                continue;
+            };
+            for index in queue_head..queue_tail {
+                let Some(left) = self.waiting_left.checked_sub(1) else { return Ok(Waiting::TooMuch) };
+                self.waiting_left = left;
+                let waiting = self.need::<PromiseQueue>(&(result, index))?;
+                next.extend(waiting.result.and_then(promise).filter(|&result| seen.insert(result)));
+            }
+        }
+        Ok(Waiting::ForOthers)
     }
 
     /// Ends a message that cannot be delivered: its result is rejected with a kernel error.
@@ -157,12 +212,16 @@ impl Ctx<'_, '_> {
             Some(KRef::Object(id)) => {
                 return Err(crate::blame::broken(format!("{id} stands where a result promise should")));
             }
-            None => self.notice(Notice::OneWayLost { target, reason: reason.body }),
+            None => self.notice(Notice::OneWayLost { target, reason: reason_text(&reason) }),
         }
         // The rejection may still be on its way when the result is released here: counts are only looked at when the
         // turn ends, after everything on its way has arrived.
         self.release_message(message)
     }
+}
+
+fn promise(kref: KRef) -> Option<PromiseId> {
+    if let KRef::Promise(id) = kref { Some(id) } else { None }
 }
 
 pub(crate) fn deleted(target: KRef) -> KernelError {

@@ -1,9 +1,9 @@
 //! Subclusters: launched as a whole or not at all, ended as a whole (kernel-semantics §6.2, defect 13).
 
-use crate::blame::{Blame, Fault, Refused, broken};
+use crate::blame::{Blame, Fault, Refused, broken, reason_text};
 use crate::control::{Answer, LaunchRequest, Ticket};
 use crate::ctx::{Ctx, Later};
-use crate::event::Notice;
+use crate::event::{Effect, Notice};
 use std::collections::BTreeSet;
 use sturdy_smallcaps::{Value, encode};
 use sturdy_store::{
@@ -22,6 +22,11 @@ impl Ctx<'_, '_> {
             && self.get::<SystemSubclusters>(name)?.is_some()
         {
             return Err(Refused::NameTaken(name.clone()).into());
+        }
+        if let Some(label) = &label
+            && self.scan::<Subclusters>(&())?.iter().any(|(_, record)| record.label.as_ref() == Some(label))
+        {
+            return Err(Refused::NameTaken(label.clone()).into());
         }
         let id = self.next_id(|counters| {
             counters.subclusters += 1;
@@ -70,8 +75,7 @@ impl Ctx<'_, '_> {
                     return Ok(());
                 }
             }
-            let promise = self.new_promise(Decider::Nobody)?;
-            self.hold_promise(promise)?; // for as long as the launch waits for it
+            let promise = self.new_promise(Decider::Nobody)?; // held for as long as the launch waits for it
             let (root, methargs) = self.bootstrap_call(&record)?;
             record.root = Some(root);
             record.status = SubclusterStatus::Launching { starting: 0, bootstrap: Some(promise) };
@@ -120,9 +124,12 @@ impl Ctx<'_, '_> {
     ) -> Result<(), Fault> {
         let Some(mut record) = self.get::<Subclusters>(&id)? else { return Ok(()) };
         let SubclusterStatus::Launching { bootstrap: Some(promise), .. } = record.status else { return Ok(()) };
+        let undefined = CapData::plain("#\"#undefined\"");
+        let (rejected, value) =
+            if rejected && needs_no_bootstrap(value) { (false, &undefined) } else { (rejected, value) };
         // A bootstrap fulfilled with an error has failed too (kernel-semantics §6.2, item 7).
         if rejected || value.body.starts_with("#{\"#error\":") {
-            self.later.push(Later::LaunchFailed(id, format!("bootstrap failed: {}", error_text(value))));
+            self.later.push(Later::LaunchFailed(id, format!("bootstrap failed: {}", reason_text(value))));
             return Ok(());
         }
         let Some(root) = record.root else { return Err(broken(format!("{id} has no root"))) };
@@ -141,7 +148,13 @@ impl Ctx<'_, '_> {
             return Ok(());
         }
         let error = KernelError::new(Code::VatTerminated, format!("the launch of {id} failed: {why}"));
+        let before = self.effects.list.len();
         self.dissolve(id, &error)?;
+        if self.get::<Tickets>(&TicketFor::Launch(id))?.is_some() {
+            // Who asked is told once, by the answer; what never was up needs no obituary.
+            let caused = self.effects.list.split_off(before);
+            self.effects.list.extend(caused.into_iter().filter(|effect| !is_obituary(effect)));
+        }
         self.answer_ticket(TicketFor::Launch(id), Err(Refused::LaunchFailed(why.to_owned())))
     }
 
@@ -207,7 +220,7 @@ impl Ctx<'_, '_> {
     pub(crate) fn answer_ticket(&mut self, what: TicketFor, answer: Result<Answer, Refused>) -> Result<(), Fault> {
         if let Some(ticket) = self.get::<Tickets>(&what)? {
             self.delete::<Tickets>(&what);
-            self.emit(crate::event::Effect::Answer { ticket: Ticket(ticket), answer });
+            self.emit(Effect::Answer { ticket: Ticket(ticket), answer });
         }
         Ok(())
     }
@@ -233,10 +246,13 @@ fn check_config(config: &ClusterConfig) -> Result<(), String> {
     Ok(())
 }
 
-/// The message of an error value, or the whole body.
-fn error_text(value: &CapData<KRef>) -> String {
-    match sturdy_smallcaps::decode(value) {
-        Ok(Value::Error { message, .. }) => message,
-        _ => value.body.clone(),
-    }
+/// Whether `bootstrap` was rejected because the root has no such method: an object that needs nothing from its cluster
+/// is launched all the same. The text is what every vat-side layer says (kernel-semantics §9 item 23).
+fn needs_no_bootstrap(reason: &CapData<KRef>) -> bool {
+    matches!(sturdy_smallcaps::decode(reason), Ok(Value::Error { name, message, .. })
+        if name == "TypeError" && message.starts_with("target has no method \"bootstrap\""))
+}
+
+const fn is_obituary(effect: &Effect) -> bool {
+    matches!(effect, Effect::Notice(Notice::VatTerminated { .. } | Notice::SubclusterGone(_)))
 }

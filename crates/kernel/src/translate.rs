@@ -6,7 +6,7 @@
 //! c-list, so what `begin` planned is still true at `finish`.
 
 use crate::blame::{Blame, Fault, VatFault, broken};
-use crate::crank::Crossing;
+use crate::crank::Crossings;
 use crate::ctx::Ctx;
 use sturdy_store::{ClistByKref, ClistByVref, ClistEntry, Decider, ObjectRecord, Objects, Owner, VatCursor};
 use sturdy_types::{CapData, Hold, KRef, Message, ObjectId, PromiseId, VRef, VatId};
@@ -59,7 +59,7 @@ impl Ctx<'_, '_> {
             counters.objects += 1;
             ObjectId(counters.objects)
         })?;
-        self.put::<Objects>(&id, &ObjectRecord { owner, reachable: 0, recognizable: 0, pins: 0, revoked: false });
+        self.put_new::<Objects>(&id, &ObjectRecord { owner, reachable: 0, recognizable: 0, pins: 0, revoked: false });
         // Whoever exports it usually lets something hold it in the same turn; if not, it is garbage at once.
         self.maybe_free.insert(id.into());
         Ok(id)
@@ -67,7 +67,6 @@ impl Ctx<'_, '_> {
 
     fn export_promise(&mut self, vat: VatId, vref: VRef, decider: Decider) -> Result<PromiseId, Fault> {
         let id = self.new_promise(decider)?;
-        self.hold_promise(id)?;
         self.link(vat, vref, id.into());
         Ok(id)
     }
@@ -83,8 +82,8 @@ impl Ctx<'_, '_> {
     }
 
     fn link(&mut self, vat: VatId, vref: VRef, kref: KRef) {
-        self.put::<ClistByKref>(&(kref, vat), &ClistEntry { vref, reachable: true, hold: Hold::None });
-        self.put::<ClistByVref>(&(vat, vref), &kref);
+        self.put_new::<ClistByKref>(&(kref, vat), &ClistEntry { vref, reachable: true, hold: Hold::None });
+        self.put_new::<ClistByVref>(&(vat, vref), &kref);
     }
 
     /// Removes both halves of an entry and what an import counted.
@@ -107,16 +106,16 @@ impl Ctx<'_, '_> {
         vat: VatId,
         kref: KRef,
         cursor: &mut VatCursor,
-        crossings: &mut Vec<Crossing>,
+        crossings: &mut Crossings,
     ) -> Result<VRef, Fault> {
         if let Some(entry) = self.get::<ClistByKref>(&(kref, vat))? {
             if !entry.reachable {
-                crossings.push(Crossing { kref, vref: entry.vref });
+                crossings.insert(kref, entry.vref);
             }
             return Ok(entry.vref);
         }
-        if let Some(planned) = crossings.iter().find(|crossing| crossing.kref == kref) {
-            return Ok(planned.vref);
+        if let Some(&planned) = crossings.get(&kref) {
+            return Ok(planned);
         }
         let vref = match kref {
             KRef::Object(_) => {
@@ -128,7 +127,7 @@ impl Ctx<'_, '_> {
                 VRef::PromiseImport(cursor.next_promise)
             }
         };
-        crossings.push(Crossing { kref, vref });
+        crossings.insert(kref, vref);
         Ok(vref)
     }
 
@@ -137,7 +136,7 @@ impl Ctx<'_, '_> {
         vat: VatId,
         data: CapData<KRef>,
         cursor: &mut VatCursor,
-        crossings: &mut Vec<Crossing>,
+        crossings: &mut Crossings,
     ) -> Result<CapData<VRef>, Fault> {
         data.try_into_map(|&kref| self.kernel_to_vat(vat, kref, cursor, crossings))
     }
@@ -147,7 +146,7 @@ impl Ctx<'_, '_> {
         vat: VatId,
         message: Message<KRef>,
         cursor: &mut VatCursor,
-        crossings: &mut Vec<Crossing>,
+        crossings: &mut Crossings,
     ) -> Result<Message<VRef>, Fault> {
         let methargs = self.capdata_to_vat(vat, message.methargs, cursor, crossings)?;
         let result = match message.result {
@@ -159,8 +158,8 @@ impl Ctx<'_, '_> {
 
     /// Writes what [`Ctx::kernel_to_vat`] planned: new imports, and entries that can be reached again
     /// (kernel-semantics §3.2 WANT, defect 22).
-    pub(crate) fn link_crossings(&mut self, vat: VatId, crossings: &[Crossing]) -> Result<(), Fault> {
-        for &Crossing { kref, vref } in crossings {
+    pub(crate) fn link_crossings(&mut self, vat: VatId, crossings: &Crossings) -> Result<(), Fault> {
+        for (&kref, &vref) in crossings {
             match self.get::<ClistByKref>(&(kref, vat))? {
                 None => {
                     self.link(vat, vref, kref);

@@ -1,16 +1,17 @@
 //! The life of a vat: created, started, restarted, reloaded, terminated (kernel-semantics §6.3, §6.5).
 
-use crate::blame::{Blame, Fault, Refused, VatFault};
+use crate::blame::{Blame, Fault, Refused, VatFault, reason_text};
 use crate::control::Answer;
-use crate::crank::{Plan, PlannedItem, StartOf};
+use crate::crank::{Crossings, Plan, PlannedItem, StartOf};
 use crate::ctx::{Ctx, Later};
 use crate::event::{Effect, Notice};
 use sturdy_store::{
-    ClistByVref, Decider, DoomedVats, GcActions, Inbox, Item, ItemId, Objects, Owner, Read, Reloads, SourceRecord,
-    Sources, Subscriber, TicketFor, VatCursor, VatCursors, VatRecord, VatStatus, Vats,
+    ClistByVref, DeathRecord, Decider, DoomedVats, GcActions, Inbox, Item, ItemId, Objects, Owner, Read, Reloads,
+    SourceRecord, Sources, Subscriber, TicketFor, VatCursor, VatCursors, VatRecord, VatStatus, Vats,
 };
 use sturdy_types::{
-    CapData, Code, CodeSpec, KRef, KernelError, ModuleSource, ObjectId, RunId, SubclusterId, VRef, VatConfig, VatId,
+    CapData, Code, CodeSpec, Fatal, KRef, KernelError, ModuleSource, ObjectId, RunId, SubclusterId, VRef, VatConfig,
+    VatId,
 };
 
 /// The first heap of a vat.
@@ -87,8 +88,12 @@ impl Ctx<'_, '_> {
     /// The start of a heap has committed: whoever waits for it is told. A launch counts first heaps only: a vat that is
     /// restarted while others of its launch have yet to start does not start in their place.
     pub(crate) fn vat_started(&mut self, vat: VatId) -> Result<(), Fault> {
-        self.answer_ticket(TicketFor::Start(vat), Ok(Answer::Done))?;
-        if self.cursor(vat)?.run != FIRST_RUN {
+        let cursor = self.cursor(vat)?;
+        // A start that is due again is that of a reload: its asker is told then.
+        if !cursor.start_due {
+            self.answer_ticket(TicketFor::Start(vat), Ok(Answer::Done))?;
+        }
+        if cursor.run != FIRST_RUN {
             return Ok(());
         }
         let subcluster = self.need::<Vats>(&vat)?.subcluster;
@@ -115,8 +120,8 @@ impl Ctx<'_, '_> {
         self.restart_vat(vat)
     }
 
-    /// A delivery failed by the vat's fault and its turn was dropped. The table "fate of a failed delivery" in
-    /// ARCHITECTURE.md says what happens to the item, its result and the vat.
+    /// A delivery failed by the vat's fault and its turn was dropped. The table in FATES.md says
+    /// what happens to the item, its result and the vat.
     pub(crate) fn answer_for_vat(&mut self, plan: &Plan, fault: &VatFault) -> Result<(), Fault> {
         let vat = plan.vat;
         if let PlannedItem::Start(of) = plan.item {
@@ -142,7 +147,7 @@ impl Ctx<'_, '_> {
     fn start_failed(&mut self, vat: VatId, of: StartOf, why: &str) -> Result<(), Fault> {
         let mut record = self.need::<Vats>(&vat)?;
         let text = format!("{vat} ({}) could not be started: {why}", record.name);
-        if self.is_launching(record.subcluster)? {
+        if !record.started_once {
             self.later.push(Later::LaunchFailed(record.subcluster, text));
             return Ok(());
         }
@@ -254,37 +259,46 @@ impl Ctx<'_, '_> {
         self.put::<DoomedVats>(&vat, &());
         self.answer_ticket(TicketFor::Start(vat), Err(Refused::Overtaken(format!("{vat} was terminated"))))?;
         self.emit(Effect::Stop { vat, run: RunId(cursor.run.0 + 1) });
-        self.notice(Notice::VatTerminated { vat, name: record.name, reason: reason.body.clone() });
+        self.notice(Notice::VatTerminated { vat, name: record.name, reason: reason_text(reason) });
         Ok(())
     }
 
-    /// The process died while it worked on an item of this vat. After the limit the item and the vat end (G3).
+    /// The process died while it worked on an item of this vat. After the limit the item and the vat end (G3). A note
+    /// of an item that is not due any more tells of nothing: its turn was never durable.
     pub(crate) fn note_death(&mut self, vat: VatId, item: ItemId) -> Result<(), Fault> {
         let Some(mut cursor) = self.get::<VatCursors>(&vat)? else { return Ok(()) };
+        let due = match item {
+            ItemId::Start => cursor.start_due,
+            ItemId::Gc => cursor.gc_due > 0,
+            ItemId::Reap => cursor.reap_due,
+            ItemId::Inbox(index) => index == cursor.inbox_head && index < cursor.inbox_tail,
+        };
+        if !due {
+            return Ok(());
+        }
         let deaths = match &cursor.deaths {
             Some(record) if record.item == item => record.deaths + 1,
             _ => 1,
         };
         if deaths < self.limits.process_deaths_per_item {
-            cursor.deaths = Some(sturdy_store::DeathRecord { item, deaths });
+            cursor.deaths = Some(DeathRecord { item, deaths });
             self.set_cursor(vat, &cursor);
             return Ok(());
         }
         let why = format!("the process died {deaths} times while {vat} worked on one delivery");
-        let fault = VatFault::Fatal(sturdy_types::Fatal::ProcessDied, why);
-        let plan_item = match item {
-            ItemId::Inbox(index) if index == cursor.inbox_head && index < cursor.inbox_tail => {
-                match self.need::<Inbox>(&(vat, index))? {
-                    Item::Send { target, message } => PlannedItem::Send { index, target, message },
-                    Item::Notify(promise) => PlannedItem::Notify { index, promise, batch: Vec::new() },
-                }
-            }
-            // Whatever else it was: the vat ends.
-            _ => PlannedItem::Reap,
+        let item = match item {
+            // A start is no item that could be given up: the vat stays what it was, out of reach until it is started
+            // again, by somebody or with the next process. Ending it would take its state along.
+            ItemId::Start => return self.start_failed(vat, StartOf::Stored, &why),
+            ItemId::Inbox(index) => match self.need::<Inbox>(&(vat, index))? {
+                Item::Send { target, message } => PlannedItem::Send { index, target, message },
+                Item::Notify(promise) => PlannedItem::Notify { index, promise, batch: Vec::new() },
+            },
+            ItemId::Gc | ItemId::Reap => PlannedItem::Reap,
         };
-        let plan =
-            Plan { vat, run: cursor.run, item: plan_item, crossings: Vec::new(), next_object: 0, next_promise: 0 };
-        self.answer_for_vat(&plan, &fault)
+        let (run, crossings) = (cursor.run, Crossings::new());
+        let plan = Plan { vat, run, item, crossings, next_object: 0, next_promise: 0 };
+        self.answer_for_vat(&plan, &VatFault::Fatal(Fatal::ProcessDied, why))
     }
 }
 

@@ -3,9 +3,9 @@
 mod world;
 
 use std::rc::Rc;
-use sturdy_types::CapData;
+use sturdy_types::{CapData, KernelLimits};
 use sturdy_vat::{Call, Crank, NativeRuntime, Object, Reply};
-use world::World;
+use world::{Engines, World, both_engines};
 
 struct Adder;
 
@@ -43,10 +43,14 @@ impl Object for Asker {
 
 #[test]
 fn a_call_between_two_vats_comes_back_and_leaves_nothing_behind() {
+    both_engines(a_hundred_calls);
+}
+
+fn a_hundred_calls(engine: Engines) {
     let mut runtime = NativeRuntime::new();
     runtime.register("asker", |_, _| Ok(Rc::new(Asker)));
     runtime.register("adder", |_, _| Ok(Rc::new(Adder)));
-    let mut world = World::new(runtime);
+    let mut world = World::on_engine(engine, KernelLimits::default(), Box::new(runtime));
     let roots = world.launch(&["asker", "adder"]);
     let settled = world.call(roots[0], "ask", "[\"$0.Alleged: adder\"]", vec![roots[1].into()]);
     assert!(!settled.rejected);

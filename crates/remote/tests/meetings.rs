@@ -214,12 +214,17 @@ fn play(moves: &[Move]) -> Pair {
     pair
 }
 
+/// How much longer than usual to try (`cargo xtask soak`).
+fn times() -> u32 {
+    std::env::var("STURDY_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
 fn sets_back(moves: &[Move]) -> bool {
     moves.iter().any(|next| matches!(next, Move::SetBack(_)))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000 * times()) })]
 
     #[test]
     fn whoever_meets_agrees_and_no_message_takes_effect_twice(moves in moves()) {

@@ -22,9 +22,8 @@ const LAYOUT: i32 = 1;
 
 const CREATE: &str = "CREATE TABLE rows (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT";
 
-/// Settings of every connection, measured with `benches/groups.rs`: `FULL` makes each commit durable; the exclusive mode
-/// keeps the log's index in memory, without locks per read (the lock file already keeps others out); checkpoints
-/// are the engine's own decision.
+/// Settings of every connection: `FULL` makes each commit durable; the exclusive mode keeps the log's index in memory,
+/// without locks per read (the lock file already keeps others out); checkpoints are the engine's own decision.
 const SETTINGS: &str = "
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;

@@ -7,6 +7,7 @@
 //! for tables that somebody scans), eviction walks the slots by number. So nothing depends on the order of hashes.
 
 use crate::bytes::{Key, Value};
+use crate::writes::Before;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
@@ -125,14 +126,18 @@ impl Overlay {
 
     /// Writes a row in the open group.
     #[inline]
-    pub(crate) fn write(&mut self, hash: u64, key: Key, value: Option<Value>) {
+    pub(crate) fn write(&mut self, hash: u64, key: Key, value: Option<Value>, before: Before) {
         let slots = &mut self.slots;
         let found = self.table.find(hash, |&index| slots[index as usize].key == key).copied();
         let new_bytes = value_len(value.as_ref());
         let Some(index) = found else {
+            let new = before == Before::Nothing;
+            if new && value.is_none() {
+                return; // it came and went within the turn
+            }
             self.dirty_bytes += key.len() + new_bytes;
             let tag = key.as_slice().first().copied().unwrap_or(0);
-            let index = self.insert(Slot { hash, key, value, state: State::Dirty { new: false }, used: true });
+            let index = self.insert(Slot { hash, key, value, state: State::Dirty { new }, used: true });
             self.dirty.push(index);
             self.orders[usize::from(tag)].tail.push(index);
             return;
@@ -207,17 +212,12 @@ impl Overlay {
     }
 
     /// The writes of the open group, sorted. Rows that came and went inside it are left out.
-    pub(crate) fn batch(&mut self) -> Vec<(Key, Option<Value>)> {
-        let slots = &mut self.slots;
-        self.dirty.sort_unstable_by(|&a, &b| slots[a as usize].key.cmp(&slots[b as usize].key));
-        let mut batch = Vec::with_capacity(self.dirty.len());
-        for &index in &self.dirty {
-            let slot = &slots[index as usize];
-            if slot.state != (State::Dirty { new: true }) || slot.value.is_some() {
-                batch.push((slot.key.clone(), slot.value.clone()));
-            }
-        }
-        batch
+    pub(crate) fn batch(&self) -> Vec<(Key, Option<Value>)> {
+        let slots = &self.slots;
+        let worth = |slot: &Slot| slot.state != (State::Dirty { new: true }) || slot.value.is_some();
+        let mut rows: Vec<u32> = self.dirty.iter().copied().filter(|&index| worth(&slots[index as usize])).collect();
+        rows.sort_unstable_by(|&a, &b| slots[a as usize].key.cmp(&slots[b as usize].key));
+        rows.iter().map(|&index| (slots[index as usize].key.clone(), slots[index as usize].value.clone())).collect()
     }
 
     /// The group is durable: its rows are now what the engine has.
@@ -295,7 +295,7 @@ mod tests {
             let key = key(number);
             let hash = overlay.hash(&key);
             if number % 8 == 0 {
-                overlay.write(hash, key, Some(Value::new(&[1; 60])));
+                overlay.write(hash, key, Some(Value::new(&[1; 60])), Before::Unknown);
             } else {
                 overlay.fill(hash, &key, None);
             }
@@ -321,7 +321,7 @@ mod tests {
         let mut overlay = Overlay::new(1);
         for number in 0..CACHE_ROWS + 1000 {
             let key = key(number);
-            overlay.write(overlay.hash(&key), key, Some(Value::new(b"1")));
+            overlay.write(overlay.hash(&key), key, Some(Value::new(b"1")), Before::Unknown);
         }
         assert_eq!(overlay.table.len(), CACHE_ROWS + 1000);
         overlay.committed();
@@ -345,8 +345,8 @@ mod tests {
         let key = Key::new(b"longer");
         let hash = overlay.hash(&key);
         let before = overlay.boxed_bytes;
-        overlay.write(hash, key.clone(), Some(Value::from(vec![0; CACHE_VALUE_BYTES + 1])));
-        overlay.write(hash, key.clone(), Some(Value::from(vec![0; 2 * CACHE_VALUE_BYTES])));
+        overlay.write(hash, key.clone(), Some(Value::from(vec![0; CACHE_VALUE_BYTES + 1])), Before::Unknown);
+        overlay.write(hash, key.clone(), Some(Value::from(vec![0; 2 * CACHE_VALUE_BYTES])), Before::Unknown);
         overlay.committed();
         assert_eq!(overlay.get(hash, &key), None);
         assert_eq!(overlay.boxed_bytes, before);

@@ -178,7 +178,7 @@ impl Store {
         self.check()?;
         let overlay = self.overlay.get_mut();
         for write in self.writes.drain() {
-            overlay.write(write.hash, write.key, write.value);
+            overlay.write(write.hash, write.key, write.value, write.before);
         }
         self.turns += 1;
         Ok(())

@@ -4,6 +4,7 @@
 use crate::bytes::{Key, Value};
 use crate::store::{Read, Store, StoreFault, decode};
 use crate::table::{Rows, Table};
+use crate::writes::Before;
 
 /// One turn. There is one at a time.
 pub struct Turn<'s> {
@@ -19,23 +20,36 @@ impl<'s> Turn<'s> {
     /// Writes the record under `key`.
     #[inline]
     pub fn put<T: Table>(&mut self, key: &T::Key, record: &T::Record) {
+        self.put_over::<T>(key, record, Before::Unknown);
+    }
+
+    #[inline]
+    fn put_over<T: Table>(&mut self, key: &T::Key, record: &T::Record, before: Before) {
         let mut scratch = std::mem::take(&mut self.store.scratch);
         scratch.clear();
         T::encode(record, &mut scratch);
         let value = Value::new(&scratch);
         self.store.scratch = scratch;
-        self.write(T::write_key(key), Some(value));
+        self.write(T::write_key(key), Some(value), before);
+    }
+
+    /// Writes the record under `key`, where none is: the caller knows it, because the key has a number that was never
+    /// used. A row that comes and goes within a group then costs the engine nothing.
+    #[inline]
+    pub fn put_new<T: Table>(&mut self, key: &T::Key, record: &T::Record) {
+        debug_assert!(matches!(self.has::<T>(key), Ok(false) | Err(_)), "{} has no row {key:?} yet", T::NAME);
+        self.put_over::<T>(key, record, Before::Nothing);
     }
 
     /// Deletes the record under `key`, if there is one.
     #[inline]
     pub fn delete<T: Table>(&mut self, key: &T::Key) {
-        self.write(T::write_key(key), None);
+        self.write(T::write_key(key), None, Before::Unknown);
     }
 
-    fn write(&mut self, key: Key, value: Option<Value>) {
+    fn write(&mut self, key: Key, value: Option<Value>, before: Before) {
         let hash = self.store.hash(&key);
-        self.store.writes.write(hash, key, value);
+        self.store.writes.write(hash, key, value, before);
     }
 
     /// Makes the writes part of the open group.

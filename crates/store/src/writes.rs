@@ -12,10 +12,21 @@ use std::collections::BTreeMap;
 /// Writes up to which the list is searched from end to end.
 const LISTED: usize = 32;
 
+/// What the writer knows of the row as it was before the turn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing.
+    Unknown,
+    /// That there was no row.
+    Nothing,
+}
+
 pub(crate) struct Write {
     pub(crate) hash: u64,
     pub(crate) key: Key,
     pub(crate) value: Option<Value>,
+    /// As the first write of the turn knew it.
+    pub(crate) before: Before,
 }
 
 #[derive(Default)]
@@ -61,13 +72,13 @@ impl WriteSet {
     }
 
     #[inline]
-    pub(crate) fn write(&mut self, hash: u64, key: Key, value: Option<Value>) {
+    pub(crate) fn write(&mut self, hash: u64, key: Key, value: Option<Value>, before: Before) {
         if let Some(at) = self.find(hash, &key) {
             self.writes[at].value = value;
             return;
         }
         self.hashes.push(hash);
-        self.writes.push(Write { hash, key, value });
+        self.writes.push(Write { hash, key, value, before });
         if self.writes.len() > LISTED {
             let from = if self.index.is_empty() { 0 } else { self.writes.len() - 1 };
             for at in from..self.writes.len() {

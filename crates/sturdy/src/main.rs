@@ -1,2 +1,38 @@
-//! The `sturdy` command.
-fn main() {}
+//! The `sturdy` command: runs vats, calls them, and looks after their store.
+//!
+//! What always holds: results, and nothing else, go to the standard output; everything said about them goes to the
+//! standard error; the exit code is 0 only if all that was asked was done. No input makes it panic. What it does to a
+//! kernel it does through a [`sturdy_daemon::Handle`]; only `store` opens a store itself, read by nobody else then.
+
+mod args;
+mod colon;
+mod differences;
+mod new;
+mod out;
+mod prompt;
+mod run;
+mod session;
+mod show;
+mod store_command;
+
+use args::{Args, Command};
+use clap::Parser as _;
+use out::End;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let ended = match Args::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::New(args) => new::new(&args),
+        Command::Store(args) => store_command::store(&args),
+    };
+    match ended {
+        // When whoever read the results has gone away, there is nobody to tell.
+        Ok(()) | Err(End::ReaderGone) => ExitCode::SUCCESS,
+        Err(End::Told) => ExitCode::FAILURE,
+        Err(End::Error(text)) => {
+            out::note(&format!("Error: {text}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -12,6 +12,9 @@ pub struct KernelLimits {
     pub inbox_items: u64,
     /// Messages waiting on one unresolved promise. Further ones are rejected with `QUEUE_FULL`.
     pub promise_queue_items: u64,
+    /// Waiting messages that one turn looks at to see whether a message waits for its own outcome. Once they are used
+    /// up, messages to promises for whose result something waits already are rejected with `QUEUE_FULL`.
+    pub waiting_looked_at_per_turn: usize,
     /// Syscalls of one delivery; more end the vat (`OUTPUT_LIMIT`).
     pub syscalls_per_crank: usize,
     /// Bytes of keys and values that one delivery may write to the vat's state; more end the vat (`OUTPUT_LIMIT`).
@@ -41,6 +44,7 @@ impl Default for KernelLimits {
             body_slots: 10_000,
             inbox_items: 1_000_000,
             promise_queue_items: 100_000,
+            waiting_looked_at_per_turn: 1_000_000,
             syscalls_per_crank: 100_000,
             state_bytes_per_crank: 64 << 20,
             deliveries_per_reap: 1_000,

@@ -1,11 +1,13 @@
 //! What a JavaScript vat costs: trivial deliveries per second, sends per second, time to start, heap of an idle vat.
-//! `cargo bench -p sturdy-vat-js`. Medians of several rounds.
+//! `cargo bench -p sturdy-vat-js`. Medians of several rounds, and the best one, which says more on a busy machine. A word
+//! after `--` picks the lines that contain it.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 use sturdy_types::{
-    CapData, CodeSpec, Delivery, Message, RuntimeKind, SourceHash, StartSpec, VRef, VatConfig, VatId, VatLimits,
+    CapData, CodeSpec, Delivery, Message, Outcome, Resolution, RuntimeKind, SourceHash, StartSpec, Syscall, VRef,
+    VatConfig, VatId, VatLimits,
 };
 use sturdy_vat::conformance::MemoryState;
 use sturdy_vat::{LogLevel, Runtime, SourceReader, StateUnreadable, Vat, VatLog};
@@ -53,6 +55,11 @@ struct Bench {
     limits: VatLimits,
 }
 
+/// Also under an instrument that slows everything down, nothing runs out of time.
+fn patient() -> VatLimits {
+    VatLimits { start_ms: 600_000, compute_ms: 600_000, ..VatLimits::default() }
+}
+
 impl Bench {
     fn new() -> Self {
         let hash = SourceHash([1; 32]);
@@ -64,7 +71,7 @@ impl Bench {
         let config = VatConfig { code, parameters: "#\"#undefined\"".into(), globals: Vec::new() };
         let spec = StartSpec { config, parameters: CapData::plain("#\"#undefined\""), restarted: false };
         let sources = Sources(BTreeMap::from([(hash, VAT.to_owned())]));
-        Self { runtime: JsRuntime::new(Rc::new(Silent)), spec, sources, limits: VatLimits::default() }
+        Self { runtime: JsRuntime::new(Rc::new(Silent)), spec, sources, limits: patient() }
     }
 
     fn start(&mut self, state: &MemoryState) -> (Box<dyn Vat>, u64) {
@@ -76,53 +83,87 @@ impl Bench {
     }
 }
 
-fn median(mut rounds: Vec<f64>) -> f64 {
+/// The rounds in ascending order.
+fn sorted(mut rounds: Vec<f64>) -> Vec<f64> {
     rounds.sort_by(f64::total_cmp);
-    rounds[rounds.len() / 2]
+    rounds
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    sorted[sorted.len() / 2]
+}
+
+/// Whether the command line asks for this line.
+fn wanted(name: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
+    words.peek().is_none() || words.any(|word| name.contains(&word))
 }
 
 fn deliveries(bench: &mut Bench, name: &str, body: &str, slots: &[VRef]) {
     const COUNT: u32 = 20_000;
+    if !wanted(name) {
+        return;
+    }
     let state = MemoryState::default();
     let (mut vat, _) = bench.start(&state);
     let mut result = 0;
     let mut heap = (0, 0);
-    let rates = (0..7)
-        .map(|_| {
-            let before = Instant::now();
-            for _ in 0..COUNT {
-                result += 1;
-                let methargs = CapData { body: body.to_owned(), slots: slots.to_vec() };
-                let message = Message { methargs, result: Some(VRef::PromiseImport(result)) };
-                let delivery = Delivery::Message { target: VRef::ROOT, message };
-                let outcome = vat.deliver(&delivery, &state).expect("memory can be read");
-                state.apply(&outcome.state);
-                heap.1 = outcome.metering.heap_bytes;
-                if heap.0 == 0 {
-                    heap.0 = heap.1;
+    let rates = sorted(
+        (0..7)
+            .map(|_| {
+                let before = Instant::now();
+                for _ in 0..COUNT {
+                    result += 1;
+                    let methargs = CapData { body: body.to_owned(), slots: slots.to_vec() };
+                    let message = Message { methargs, result: Some(VRef::PromiseImport(result)) };
+                    let delivery = Delivery::Message { target: VRef::ROOT, message };
+                    let outcome = vat.deliver(&delivery, &state).expect("memory can be read");
+                    state.apply(&outcome.state);
+                    settle(vat.as_mut(), &outcome, &state);
+                    heap.1 = outcome.metering.heap_bytes;
+                    if heap.0 == 0 {
+                        heap.0 = heap.1;
+                    }
                 }
-            }
-            f64::from(COUNT) / before.elapsed().as_secs_f64()
-        })
-        .collect();
-    println!("{name:<28} {:>9.0} deliveries/s   heap {} -> {} KiB", median(rates), heap.0 >> 10, heap.1 >> 10);
+                f64::from(COUNT) / before.elapsed().as_secs_f64()
+            })
+            .collect(),
+    );
+    let (median, best) = (median(&rates), rates[rates.len() - 1]);
+    println!("{name:<28} {median:>9.0} deliveries/s (best {best:.0})   heap {} -> {} KiB", heap.0 >> 10, heap.1 >> 10);
+}
+
+/// Settles what the vat asked for, so that it does not pile up.
+fn settle(vat: &mut dyn Vat, outcome: &Outcome, state: &MemoryState) {
+    for syscall in &outcome.syscalls {
+        if let Syscall::Subscribe(promise) = *syscall {
+            let value = CapData::plain("#\"pong\"");
+            let resolution = Resolution { promise, rejected: false, value };
+            vat.deliver(&Delivery::Notify(vec![resolution]), state).expect("memory can be read");
+        }
+    }
 }
 
 fn starts(bench: &mut Bench) {
     let state = MemoryState::default();
     let mut heaps = Vec::new();
     let mut idle = 0;
-    let times = (0..51)
-        .map(|_| {
-            let before = Instant::now();
-            let (vat, heap) = bench.start(&state);
-            let ms = before.elapsed().as_secs_f64() * 1e3;
-            heaps.push(vat);
-            idle = heap;
-            ms
-        })
-        .collect();
-    println!("{:<28} {:>9.2} ms", "start of a vat", median(times));
+    if !wanted("start of a vat") {
+        return;
+    }
+    let times = sorted(
+        (0..51)
+            .map(|_| {
+                let before = Instant::now();
+                let (vat, heap) = bench.start(&state);
+                let ms = before.elapsed().as_secs_f64() * 1e3;
+                heaps.push(vat);
+                idle = heap;
+                ms
+            })
+            .collect(),
+    );
+    println!("{:<28} {:>9.2} ms (best {:.2})", "start of a vat", median(&times), times[0]);
     println!("{:<28} {:>9} KiB", "heap of an idle vat", idle >> 10);
     let before = Instant::now();
     let count = heaps.len();
@@ -140,5 +181,5 @@ fn main() {
     deliveries(&mut bench, "hello(\"world\")", "#[\"hello\",[\"world\"]]", &[]);
     deliveries(&mut bench, "increment()", "#[\"increment\",[]]", &[]);
     deliveries(&mut bench, "count() in baggage", "#[\"count\",[]]", &[]);
-    deliveries(&mut bench, "E(target).ping()", "#[\"ping\",[\"$0.Alleged: t\"]]", &[VRef::Import(50)]);
+    deliveries(&mut bench, "E(target).ping() + notify", "#[\"ping\",[\"$0.Alleged: t\"]]", &[VRef::Import(50)]);
 }

@@ -11,7 +11,8 @@ import { endowments } from './endow.js';
 /** Makes the realm ready. `globals`: names of endowments. Returns the layer. */
 export const boot = (bridge, globals, restarted) => {
   const values = endowments(bridge, globals);
-  lockdown({ installGuards: () => installGuards(bridge.poll), now: values.now, random: values.random });
+  const { poll, freezeIntrinsics: walk } = bridge;
+  lockdown({ installGuards: () => installGuards(poll), walk, now: values.now, random: values.random });
   for (const [name, value] of values.plain) endow(name, value);
   const layer = makeLayer(bridge);
   layer.prepare(restarted);

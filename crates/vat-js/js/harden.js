@@ -30,7 +30,7 @@ const freezeTypedArray = view => {
   }
 };
 
-/** Makes a `harden` with a memory of its own. */
+/** Makes a `harden` with a memory of its own, and `remember(frozen)`, which adds to it what is hardened already. */
 export const makeHardener = () => {
   const hardened = new NativeWeakSet();
 
@@ -64,8 +64,20 @@ export const makeHardener = () => {
     for (let n = 0; n < found.length; n += 1) addTo(hardened, found[n]);
     return root;
   };
-  return freeze(harden);
+  const remember = frozen => { for (let n = 0; n < frozen.length; n += 1) addTo(hardened, frozen[n]); };
+  return { harden: freeze(harden), remember };
 };
 
+const realm = makeHardener();
+
 /** The realm's one `harden`. */
-export const harden = makeHardener();
+export const { harden } = realm;
+
+/**
+ * Hardens intrinsics that no user code has touched. `walk(roots, Function.prototype)`: does the same in the host, and returns
+ * what is to be remembered.
+ */
+export const hardenIntrinsics = (roots, walk) => {
+  if (walk === undefined) roots.forEach(harden);
+  else realm.remember(walk(roots, Function.prototype));
+};

@@ -16,7 +16,11 @@ import { makeLiveslots } from './liveslots.js';
 import { makeModules, makePowers } from './modules.js';
 import { makeVom } from './vom.js';
 
-const { defineProperty } = Object;
+const { defineProperty, freeze } = Object;
+
+const VAT_DATA = ['defineKind', 'defineKindMulti', 'defineDurableKind', 'defineDurableKindMulti', 'makeKindHandle',
+  'canBeDurable', 'providePromiseWatcher', 'watchPromise', 'makeScalarBigMapStore', 'makeScalarBigWeakMapStore',
+  'makeScalarBigSetStore', 'makeScalarBigWeakSetStore'];
 
 // A global that is made when it is first read.
 const endowLazily = (name, make) => {
@@ -24,7 +28,7 @@ const endowLazily = (name, make) => {
     defineProperty(globalThis, name, { value, writable: false, enumerable: false, configurable: false });
     return value;
   };
-  defineProperty(globalThis, name, { get: () => fix(make()), enumerable: false, configurable: true });
+  defineProperty(globalThis, name, { get: freeze(() => fix(make())), enumerable: false, configurable: true });
 };
 
 const describeRoot = root => {
@@ -57,11 +61,13 @@ const checkRoot = (root, isKnown) => {
 export const makeLayer = (bridge, options = {}) => {
   const define = options.endow ?? endow;
   const defineLazily = options.endowLazily ?? endowLazily;
-  const powers = makePowers();
+  const load = file => bridge.load(file);
+  const powers = makePowers(load);
   const slots = makeLiveslots({ bridge, makeVom, more: powers });
   const { vom } = slots;
-  const assert = harden(makeAssert());
-  const modules = makeModules({ powers, assert, vatData: () => vom.VatData });
+  let assertMade;
+  const assert = () => (assertMade ??= harden(makeAssert()));
+  const modules = makeModules({ load, powers, assert, vatData: () => vom.VatData });
   let prepared = false;
   let finished = false; // the start delivery
 
@@ -70,24 +76,31 @@ export const makeLayer = (bridge, options = {}) => {
     prepared = true;
     freezeEventual();
     define('harden', harden);
-    define('assert', assert);
-    define('console', makeConsole((level, text) => bridge.log(level, text)));
     define('HandledPromise', HandledPromise);
+    defineLazily('assert', assert);
+    defineLazily('console', () => harden(makeConsole((level, text) => bridge.log(level, text))));
     defineLazily('VatData', () => vom.VatData);
     defineLazily('WeakMap', () => vom.WeakMap);
     defineLazily('WeakSet', () => vom.WeakSet);
     vom.start(restarted);
   };
 
-  const powersForVat = extra => harden({
-    ...extra,
-    exitVat: slots.exitVat,
-    exitVatWithFailure: slots.exitVatWithFailure,
-    D: () => { throw Error('there are no devices'); },
-    ...vom.VatData,
-    WeakMap: vom.WeakMap,
-    WeakSet: vom.WeakSet,
-  });
+  // The members of VatData are made when one of them is asked for.
+  const powersForVat = extra => {
+    const vatPowers = {
+      ...extra,
+      exitVat: slots.exitVat,
+      exitVatWithFailure: slots.exitVatWithFailure,
+      D: () => { throw Error('there are no devices'); },
+      get WeakMap() { return vom.WeakMap; },
+      get WeakSet() { return vom.WeakSet; },
+    };
+    for (let i = 0; i < VAT_DATA.length; i += 1) {
+      const name = VAT_DATA[i];
+      defineProperty(vatPowers, name, { get: () => vom.VatData[name], enumerable: true });
+    }
+    return harden(vatPowers);
+  };
 
   const start = async (namespace, body, parameterSlots, extra, restarted) => {
     if (!prepared) prepare(restarted);

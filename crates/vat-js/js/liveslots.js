@@ -3,7 +3,7 @@
 // Always: an export is held strongly while the kernel reaches it; an import is held weakly; a promise has an id only
 // between its first mention and its settlement. Only bringOutYourDead makes syscalls that depend on garbage collection.
 // Errors of user code reject results; what is thrown out of a delivery means that this layer or the kernel is wrong.
-// Elsewhere: what is in the vat's state (vom.js); INTERFACE.md says how the two talk.
+// Elsewhere: ids (ids.js), garbage (garbage.js), what is in the vat's state (vom.js); INTERFACE.md says how they talk.
 
 import { harden } from './harden.js';
 import { Fail, quote as q, isObject } from './errors.js';
@@ -11,6 +11,8 @@ import { decode, encode, encodeCall } from './marshal.js';
 import { isPromise, makeTagRecord, trustRemotable } from './passStyle.js';
 import { ADOPTED, callMethod, follow, later, makeHandled, makePresence, toPromise } from './eventual.js';
 import { errorText } from './console.js';
+import { makeGarbage } from './garbage.js';
+import { isImport, isVirtual, isVpid, makeCounters } from './ids.js';
 
 const { freeze, create } = Object;
 const { isArray } = Array;
@@ -21,56 +23,8 @@ const NativeWeakMap = WeakMap;
 const NativeWeakRef = WeakRef;
 const NativeFinalizationRegistry = FinalizationRegistry;
 
-const FIRST_EXPORT = 10;
-const FIRST_PROMISE = 5;
 const FIRST_ERROR = 70_000;
-// Ids are reserved in the vat's state by blocks, so that most deliveries do not write the counters.
-const BLOCK = 256;
 const TAG_RECORDS_KEPT = 256;
-const IDS_KEY = 'l.ids';
-
-const isVirtual = vref => {
-  const c = vref.charCodeAt(2);
-  return c === 0x64 || c === 0x76; // o+d, o+v
-};
-const isVpid = vref => vref.charCodeAt(0) === 0x70;
-const isImport = vref => vref.charCodeAt(1) === 0x2d;
-
-const makeCounters = bridge => {
-  let nextExport = 0;
-  let nextPromise = 0;
-  let exportMark = 0;
-  let promiseMark = 0;
-  const load = () => {
-    const text = bridge.stateGet(IDS_KEY);
-    const [e, p] = text === undefined ? [FIRST_EXPORT, FIRST_PROMISE] : text.split(' ').map(Number);
-    nextExport = e;
-    exportMark = e;
-    nextPromise = p;
-    promiseMark = p;
-  };
-  const save = () => bridge.stateSet(IDS_KEY, `${exportMark} ${promiseMark}`);
-  return {
-    exportId() {
-      if (exportMark === 0) load();
-      if (nextExport === exportMark) {
-        exportMark += BLOCK;
-        save();
-      }
-      nextExport += 1;
-      return nextExport - 1;
-    },
-    promiseId() {
-      if (promiseMark === 0) load();
-      if (nextPromise === promiseMark) {
-        promiseMark += BLOCK;
-        save();
-      }
-      nextPromise += 1;
-      return nextPromise - 1;
-    },
-  };
-};
 
 // A promise that settles like this one, two turns later: the syscalls of a method that returns a promise then come in
 // the order in which liveslots makes them.
@@ -86,6 +40,7 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
   const promises = new NativeMap(); // vpid -> promise, while it has an id
   const awaited = new NativeMap(); // vpid -> Handled: the kernel will tell us
   const decided = new NativeSet(); // vpids that we will settle
+  const answering = new NativeMap(); // vpid -> promise of an answer on its way; it has no id unless it comes back to us
   const knownOutcomes = new NativeWeakMap(); // promise that we settled -> [rejected, value]
   const droppedImports = new NativeSet(); // o-N that only weak collections know
   const maybeDead = new NativeSet();
@@ -219,6 +174,14 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
     if (isVpid(slot)) {
       const known = promises.get(slot);
       if (known !== undefined) return known;
+      const own = answering.get(slot);
+      if (own !== undefined) {
+        // The result of a call that we are working on: nobody will notify us of it.
+        promises.set(slot, own);
+        slotOf.set(own, slot);
+        decided.add(slot);
+        return own;
+      }
       const promise = awaitPromise(slot);
       if (imported !== undefined) imported.add(slot);
       else bridge.subscribe(slot);
@@ -378,6 +341,12 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
     bridge.log('error', `uncaught in a call of which nobody awaits the result: ${isObject(error) ? errorText(error) : String(error)}`);
   };
 
+  const settleAnswer = (result, promise, rejected, value) => {
+    answering.delete(result);
+    if (decided.delete(result)) knownOutcomes.set(promise, [rejected, value]);
+    settleResult(result, rejected, value);
+  };
+
   const answer = (result, failed, value) => {
     const handled = awaited.get(result);
     if (handled !== undefined) {
@@ -388,7 +357,9 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
       else handled.resolve(value);
       followForKernel(result);
     } else if (!failed && isObject(value)) {
-      follow(hop(toPromise(value)), v => settleResult(result, false, v), e => settleResult(result, true, e));
+      const promise = hop(toPromise(value));
+      answering.set(result, promise);
+      follow(promise, v => settleAnswer(result, promise, false, v), e => settleAnswer(result, promise, true, e));
     } else {
       later(() => settleResult(result, failed, value));
     }
@@ -468,57 +439,6 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
     }
   };
 
-  // ---- garbage ----------------------------------------------------------------------------------------------------
-
-  const take = set => {
-    const list = [...set].sort();
-    set.clear();
-    return list;
-  };
-
-  const examineDead = (vref, found) => {
-    if (isImport(vref)) {
-      if (liveWeak(vref) !== undefined || vom.isReachable(vref)) return;
-      if (!droppedImports.has(vref)) found.dropImports.add(vref);
-      if (vom.isRecognizable(vref)) droppedImports.add(vref);
-      else {
-        droppedImports.delete(vref);
-        found.retireImports.add(vref);
-      }
-    } else if (isVirtual(vref)) {
-      const retired = [];
-      vom.collect(vref, retired);
-      for (const each of retired) found.retireExports.add(each);
-    } else if (dropped.has(vref) && valOf(vref) === undefined) {
-      dropped.delete(vref);
-      found.retireExports.add(vref);
-      vom.forgetExport?.(vref);
-    }
-  };
-
-  const bringOutYourDead = async () => {
-    const found = { dropImports: new NativeSet(), retireImports: new NativeSet(), retireExports: new NativeSet() };
-    vom.letGo();
-    do {
-      await bridge.gc();
-      await undefined; // finalizers are jobs: those that the collection queued run before this goes on
-      await undefined;
-      for (const vref of take(maybeDead)) examineDead(vref, found);
-      for (const vref of take(maybeUnrecognized)) {
-        // Not in the table: dropped before, perhaps by the kernel when a heap was lost. In it: alive, or soon maybe dead.
-        if (!isImport(vref) || maybeDead.has(vref) || weak.has(vref)) continue;
-        if (!vom.isReachable(vref) && !vom.isRecognizable(vref)) {
-          droppedImports.delete(vref);
-          found.retireImports.add(vref);
-        }
-      }
-    } while (maybeDead.size > 0 || maybeUnrecognized.size > 0);
-    for (const kind of ['dropImports', 'retireImports', 'retireExports']) {
-      if (found[kind].size > 0) bridge[kind]([...found[kind]].sort());
-    }
-    for (const vref of found.retireImports) vom.forgetImport?.(vref);
-  };
-
   vom = makeVom({
     ...more,
     bridge,
@@ -538,6 +458,12 @@ export const makeLiveslots = ({ bridge, makeVom, more }) => {
       return vpid !== undefined && awaited.has(vpid) ? vpid : undefined;
     },
     awaitNotify: awaitPromise,
+  });
+
+  const bringOutYourDead = makeGarbage({
+    bridge, valOf, liveWeak,
+    tables: { weak, dropped, droppedImports, maybeDead, maybeUnrecognized },
+    getVom: () => vom,
   });
 
   const exit = (failure, value) => {

@@ -5,9 +5,9 @@
 // make code from text. Assignments that merely shadow a frozen intrinsic's property work, as if it were not frozen.
 // Elsewhere: bounds on native loops (guards.js), given as an argument.
 
-import { harden } from './harden.js';
+import { hardenIntrinsics, harden } from './harden.js';
 
-const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, freeze, isExtensible } = Object;
+const { defineProperty, getOwnPropertyDescriptor, getPrototypeOf, isExtensible } = Object;
 const { ownKeys, deleteProperty, apply } = Reflect;
 const NativeTypeError = TypeError;
 const NativeDate = Date;
@@ -31,23 +31,35 @@ const refuse = (name, why) => {
   return f;
 };
 
-// Each assignment to `key` of an object that inherits from `proto` makes an own property, frozen `proto` or not.
-const enableShadowing = (proto, key) => {
-  const d = getOwnPropertyDescriptor(proto, key);
-  if (d === undefined || !('value' in d) || !d.configurable) return;
-  const { value } = d;
-  defineProperty(proto, key, {
-    get() { return value; },
-    set(replacement) {
-      if (this === proto) {
-        throw new NativeTypeError(`Cannot assign to read only property '${String(key)}' of an intrinsic object`);
-      }
-      if (hasOwn(this, key)) this[key] = replacement;
-      else defineProperty(this, key, { value: replacement, writable: true, enumerable: true, configurable: true });
-    },
-    enumerable: d.enumerable,
-    configurable: false,
-  });
+// Makes each assignment to a key of an object that inherits from an intrinsic make an own property, although the intrinsic's
+// is frozen: it becomes an accessor. Returns what only getters hold.
+const makeShadowing = () => {
+  const setters = new Map(); // one per key, since most of what they cost is memory
+  const setterOf = key => {
+    const known = setters.get(key);
+    if (known !== undefined) return known;
+    const { set } = {
+      set(replacement) {
+        const own = getOwnPropertyDescriptor(this, key);
+        if (own === undefined) {
+          defineProperty(this, key, { value: replacement, writable: true, enumerable: true, configurable: true });
+        } else if (own.set === set) {
+          throw new NativeTypeError(`Cannot assign to read only property '${String(key)}' of an intrinsic object`);
+        } else this[key] = replacement;
+      },
+    };
+    setters.set(key, set);
+    return set;
+  };
+  const held = [];
+  const enable = (proto, key) => {
+    const d = getOwnPropertyDescriptor(proto, key);
+    if (d === undefined || !('value' in d) || !d.configurable) return;
+    const { value } = d;
+    held.push(value);
+    defineProperty(proto, key, { get: () => value, set: setterOf(key), enumerable: d.enumerable, configurable: false });
+  };
+  return { held, enable };
 };
 
 const tameDate = now => {
@@ -128,29 +140,31 @@ const hiddenIntrinsics = () => {
 const ERRORS = ['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError',
   'AggregateError', 'SuppressedError'];
 
-/** Makes assignments that shadow intrinsics work once these are frozen. */
+/** Makes assignments that shadow intrinsics work once these are frozen. Returns what is now reachable through getters only. */
 export const enableOverrides = g => {
+  const { held, enable } = makeShadowing();
   // Own keys of Object.prototype first: every object inherits from it. `__proto__` is an accessor already.
-  for (const key of ownKeys(Object.prototype)) enableShadowing(Object.prototype, key);
-  for (const key of ['constructor', 'toString', 'bind', 'call', 'apply', 'name']) enableShadowing(Function.prototype, key);
+  for (const key of ownKeys(Object.prototype)) enable(Object.prototype, key);
+  for (const key of ['constructor', 'toString', 'bind', 'call', 'apply', 'name']) enable(Function.prototype, key);
   for (const name of ERRORS) {
     if (g[name] === undefined) continue;
-    for (const key of ['constructor', 'message', 'name', 'toString']) enableShadowing(g[name].prototype, key);
+    for (const key of ['constructor', 'message', 'name', 'toString']) enable(g[name].prototype, key);
   }
-  for (const key of ['toString', 'push', 'concat', 'pop', Symbol.iterator]) enableShadowing(Array.prototype, key);
+  for (const key of ['toString', 'push', 'concat', 'pop', Symbol.iterator]) enable(Array.prototype, key);
   for (const name of ['Date', 'Map', 'Set', 'RegExp', 'Boolean', 'Number', 'String', 'Iterator']) {
     if (g[name] === undefined) continue;
-    for (const key of ['constructor', 'toString', 'valueOf', 'get', 'set', 'has', 'add', 'delete', 'next', Symbol.toStringTag]) {
-      enableShadowing(g[name].prototype, key);
+    for (const key of ['constructor', 'toString', 'valueOf', 'get', 'set', 'has', 'next', Symbol.toStringTag]) {
+      enable(g[name].prototype, key);
     }
   }
   // Not Promise and Array constructors: the engine looks them up in each `then`, `await`, `map` and `slice`.
+  return held;
 };
 
 /**
  * Locks the realm down. `options.installGuards`: wraps native functions that could run for ever; `options.now` and
  * `options.random`: a clock and a source of chance for vats that were given them; `options.keep`: names of further
- * globals that stay.
+ * globals that stay; `options.walk`: the host's way to freeze intrinsics.
  */
 export const lockdown = (options = {}) => {
   const g = globalThis;
@@ -175,14 +189,11 @@ export const lockdown = (options = {}) => {
     if (!deleteProperty(g, key)) throw new NativeTypeError(`lockdown: global ${String(key)} cannot be removed`);
   }
   plain('eval', refuse('eval', 'secure mode: code cannot be made from text'));
-  enableOverrides(g);
-  const roots = [...hidden, ...constructors];
+  const roots = [...enableOverrides(g), ...hidden, ...constructors];
   for (const key of ownKeys(g)) {
     if (key !== 'globalThis') roots.push(g[key]);
   }
-  freeze(roots);
-  // One walk for all. The list itself becomes hardened too, which does no harm.
-  harden(roots);
+  hardenIntrinsics(roots, options.walk);
   if (!isExtensible(g)) throw new NativeTypeError('lockdown: the global object was frozen by the walk');
   for (const key of ownKeys(g)) {
     const d = getOwnPropertyDescriptor(g, key);

@@ -1,16 +1,14 @@
 // The modules that a vat can import by name, and what they export.
 //
-// Always: each namespace is built at its first use in a heap, and is frozen.
-// Elsewhere: how an `import` reaches this (the host).
+// Always: each namespace is built at its first use in a heap, and is frozen. Patterns, exos and their kin are a third of
+// the layer's code, so the heap of a vat that does without does not hold them: `load(file)` gives their namespaces.
+// Elsewhere: how an `import` reaches this, and `load` (the host).
 
 import { harden } from './harden.js';
 import * as errors from './errors.js';
 import * as style from './passStyle.js';
 import { makeMarshal, makeStringify } from './marshal.js';
 import { E, HandledPromise, makePromiseKitModule } from './eventual.js';
-import { makePatterns } from './patterns.js';
-import { makeExos } from './exo.js';
-import { makeStoreModule, makeVatDataModule } from './data.js';
 
 const { freeze } = Object;
 
@@ -20,14 +18,14 @@ const once = make => {
 };
 
 /** What patterns, exos and stored data are built from, lazily. */
-export const makePowers = () => {
+export const makePowers = load => {
   const powers = {
     harden, passStyleOf: style.passStyleOf, makeTagged: style.makeTagged, Far: style.Far, makeMarshal,
     getInterfaceOf: style.getInterfaceOf, getMethodNames: style.getMethodNames, GET_METHOD_NAMES: style.GET_METHOD_NAMES,
-    isPromise: style.isPromise, WeakMap, WeakSet, E, HandledPromise,
+    isPromise: style.isPromise, WeakMap, WeakSet, E, HandledPromise, load,
   };
-  powers.patterns = once(() => makePatterns(powers));
-  powers.exos = once(() => makeExos(powers));
+  powers.patterns = once(() => load('patterns.js').makePatterns(powers));
+  powers.exos = once(() => load('exo.js').makeExos(powers));
   return powers;
 };
 
@@ -73,9 +71,12 @@ const makeNat = () => ({
   isNat: n => (typeof n === 'bigint' ? n >= 0n : Number.isSafeInteger(n) && n >= 0),
 });
 
-/** `{names, get(name)}` of the built-in modules. `vatData()` gives the global `VatData`, `assert` is the global. */
-export const makeModules = ({ powers, assert, vatData }) => {
-  const errorsModule = () => errors.makeErrorsModule(assert);
+/**
+ * `{names, get(name)}` of the built-in modules. `load(file)` gives a module of the layer, `vatData()` the global `VatData`,
+ * `assert()` the global `assert`.
+ */
+export const makeModules = ({ load, powers, assert, vatData }) => {
+  const errorsModule = () => errors.makeErrorsModule(assert());
   const nothing = () => ({});
   const utils = once(() => kernelUtils(powers));
   const makers = {
@@ -90,8 +91,8 @@ export const makeModules = ({ powers, assert, vatData }) => {
     '@endo/nat': makeNat,
     '@endo/exo': () => powers.exos(),
     '@endo/patterns': () => powers.patterns(),
-    '@agoric/store': () => makeStoreModule(powers),
-    '@agoric/vat-data': () => makeVatDataModule({ ...powers, vatData: vatData() }),
+    '@agoric/store': () => load('data.js').makeStoreModule(powers),
+    '@agoric/vat-data': () => load('data.js').makeVatDataModule({ ...powers, vatData: vatData() }),
     '@metamask/kernel-utils': () => utils().all,
     '@metamask/kernel-utils/exo': () => utils().exo,
     '@endo/init': nothing,

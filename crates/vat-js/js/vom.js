@@ -24,10 +24,7 @@
 // durable data or reached by the kernel or has a z row; the host has been told each change of how durable state holds an
 // import. References from merely virtual data are counted apart (vr.…), so losing the heap needs no recount.
 
-import { makeKinds } from './vomKinds.js';
 import { makeCollections } from './collections.js';
-import { makeWeakClasses } from './vomWeak.js';
-import { makeWatch } from './watch.js';
 import { baseOf, spaceOf, isImport } from './vomRefs.js';
 
 const isPlain = value => {
@@ -347,12 +344,16 @@ export const makeVom = env => {
 
   parts.ledger = makeLedger(env, parts);
   Object.assign(parts, makePacking(env, parts));
-  parts.kinds = makeKinds(parts);
   parts.collections = makeCollections(parts);
-  parts.watch = makeWatch(parts);
-  const { ledger, kinds, collections, watch } = parts;
+  const { ledger, collections } = parts;
+  // A vat with no more than baggage does without these, so they are loaded when first needed.
+  let kindsMade;
+  Object.defineProperty(parts, 'kinds', { get: () => (kindsMade ??= env.load('vomKinds.js').makeKinds(parts)) });
+  let watchMade;
+  Object.defineProperty(parts, 'watch', { get: () => (watchMade ??= env.load('watch.js').makeWatch(parts)) });
 
-  const facetsOf = base => (isStore(base) || base.startsWith('o+d1/') ? undefined : kinds.facetCount(base));
+  const hasRows = prefix => stateNext(prefix, prefix) !== undefined;
+  const facetsOf = base => (isStore(base) || base.startsWith('o+d1/') ? undefined : parts.kinds.facetCount(base));
 
   const isAlive = (base, facets) => {
     if (env.valOf(base) !== undefined) return true;
@@ -369,7 +370,7 @@ export const makeVom = env => {
     if (isAlive(base, facets) || ledger.isReferred(base) || ledger.isExported(base)) return;
     const exported = stateGet(ledger.exportKey(base)) ?? '';
     if (isStore(base)) collections.remove(base);
-    else kinds.remove(base);
+    else parts.kinds.remove(base);
     const vrefs = facets === undefined ? [base] : Array.from({ length: facets }, (_, i) => `${base}:${i}`);
     for (let i = 0; i < vrefs.length; i += 1) {
       if (exported[i] === 's') retired.push(vrefs[i]);
@@ -388,13 +389,13 @@ export const makeVom = env => {
   let baggage;
   let weakClasses;
   const weak = () => {
-    if (weakClasses === undefined) weakClasses = makeWeakClasses(parts);
+    if (weakClasses === undefined) weakClasses = env.load('vomWeak.js').makeWeakClasses(parts);
     return weakClasses;
   };
   let vatData;
   const flush = () => {
     // writing objects and stores back adds no references; it must come before the ledger looks at what exists
-    kinds.flush();
+    kindsMade?.flush();
     collections.flush();
     if (ledger.isDirty()) ledger.flush();
   };
@@ -403,11 +404,11 @@ export const makeVom = env => {
     start(restarted) {
       if (!restarted) return;
       wipeVirtual();
-      watch.revive();
+      if (hasRows('p.w') || hasRows('p.l')) parts.watch.revive();
     },
     started() {
-      kinds.insistAllDefined();
-      watch.rejectLost();
+      if (hasRows('k.')) parts.kinds.insistAllDefined();
+      watchMade?.rejectLost();
     },
     get baggage() {
       if (baggage === undefined) baggage = collections.provideBaggage();
@@ -415,7 +416,7 @@ export const makeVom = env => {
     },
     get VatData() {
       if (vatData === undefined) {
-        vatData = env.harden({ ...kinds.api, ...collections.api, ...watch.api });
+        vatData = env.harden({ ...parts.kinds.api, ...collections.api, ...parts.watch.api });
       }
       return vatData;
     },
@@ -427,7 +428,7 @@ export const makeVom = env => {
     },
     valueFor: parts.valueFor,
     exporting: ledger.exporting,
-    becameDecider: watch.becameDecider,
+    becameDecider: vpid => watchMade?.becameDecider(vpid),
     dropExport: ledger.dropExport,
     retireExport: ledger.retireExport,
     retireImport(vref) {
@@ -439,9 +440,9 @@ export const makeVom = env => {
     isReachable: ledger.isReferred,
     isRecognizable: ledger.isRecognizable,
     collect,
-    letGo: kinds.letGo,
+    letGo: () => kindsMade?.letGo(),
     flush,
-    watchedVpids: watch.watchedVpids,
-    isWatched: watch.isWatched,
+    watchedVpids: () => parts.watch.watchedVpids(),
+    isWatched: vpid => parts.watch.isWatched(vpid),
   };
 };

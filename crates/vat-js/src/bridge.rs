@@ -5,9 +5,9 @@
 //! not Unicode throws a `TypeError` at its caller.
 
 use crate::meter::Meter;
-use crate::raw::Scoped;
+use crate::raw::{self, Scoped};
 use rquickjs::prelude::{List, Opt};
-use rquickjs::{Ctx, Exception, Function, Object, Persistent, Value};
+use rquickjs::{Ctx, Exception, Function, Module, Object, Persistent, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -43,6 +43,9 @@ struct Crank {
     holds: BTreeMap<VRef, Hold>,
     unreadable: Option<StateUnreadable>,
 }
+
+/// A syscall that is about a list of references.
+type OfList = fn(Vec<VRef>) -> Syscall;
 
 /// `[vpid, rejected, body, slots]`.
 type Resolved = List<(String, bool, String, Vec<String>)>;
@@ -222,6 +225,15 @@ fn now_ms() -> f64 {
     ms
 }
 
+/// The namespace of a module of the layer that most heaps do without. It has no top-level `await`, so it is evaluated at once.
+#[allow(clippy::needless_pass_by_value)] // a function of the bridge receives what it is called with
+fn load_layer(ctx: Ctx<'_>, file: String) -> rquickjs::Result<Object<'_>> {
+    // An import, so that a file that another one imports too is one module.
+    let module = Module::declare(ctx.clone(), "sturdy:load", format!("export * from './{file}';"))?;
+    let (module, _done) = module.eval()?;
+    module.namespace()
+}
+
 /// Makes the bridge object of a heap.
 pub(crate) fn install<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> rquickjs::Result<Object<'js>> {
     let bridge = Object::new(ctx.clone())?;
@@ -235,14 +247,15 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, shared: &Rc<Shared>) -> rquickjs::Res
     };
     bridge.set("log", Function::new(ctx.clone(), log)?)?;
     bridge.set("gc", Function::new(ctx.clone(), |ctx: Ctx<'_>| ctx.run_gc())?)?;
+    bridge.set("freezeIntrinsics", Function::new(ctx.clone(), raw::freeze_intrinsics)?)?;
+    bridge.set("load", Function::new(ctx.clone(), load_layer)?)?;
     bridge.set("now", Function::new(ctx.clone(), now_ms)?)?;
     let s = Rc::clone(shared);
     bridge.set("random", Function::new(ctx.clone(), move || s.random())?)?;
     let s = Rc::clone(shared);
     // For guards of native loops: a poll as the engine itself makes it.
-    let poll = move |ctx: Ctx<'_>| match s.meter.poll() {
-        true => Err(Exception::throw_internal(&ctx, "interrupted")),
-        false => Ok(()),
+    let poll = move |ctx: Ctx<'_>| {
+        if s.meter.poll() { Err(Exception::throw_internal(&ctx, "interrupted")) } else { Ok(()) }
     };
     bridge.set("poll", Function::new(ctx.clone(), poll)?)?;
     let started = Instant::now();
@@ -268,7 +281,7 @@ fn install_syscalls<'js>(ctx: &Ctx<'js>, bridge: &Object<'js>, shared: &Rc<Share
         s.push(bytes, capdata(body, &slots).map(|info| Syscall::Exit { failure, info }));
     };
     bridge.set("exit", Function::new(ctx.clone(), exit)?)?;
-    let lists: [(&str, fn(Vec<VRef>) -> Syscall); 4] = [
+    let lists: [(&str, OfList); 4] = [
         ("dropImports", Syscall::DropImports),
         ("retireImports", Syscall::RetireImports),
         ("retireExports", Syscall::RetireExports),

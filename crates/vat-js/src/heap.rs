@@ -7,7 +7,7 @@
 use crate::bridge::{Rejection, Shared, install};
 use crate::layer::ENTRY_BASE;
 use crate::meter::{Meter, OutputLimits};
-use crate::modules::{Importable, Modules, declare};
+use crate::modules::{Importable, Modules, declare, is_json};
 use crate::raw::{self, Blocks, CountingAllocator, Job};
 use rquickjs::context::intrinsic;
 use rquickjs::prelude::List;
@@ -77,6 +77,7 @@ impl Drop for Heap {
     fn drop(&mut self) {
         let Some(engine) = self.engine.take() else { return };
         let rejections = self.shared.rejections.take();
+        self.shared.meter.countdown.forget();
         if self.shared.meter.stopped() {
             let importable = engine.modules.0.take();
             raw::abandon((engine.layer, rejections, importable), engine.context, engine.runtime, &self.blocks);
@@ -99,11 +100,12 @@ impl Heap {
         let runtime = Runtime::new_with_alloc(CountingAllocator::new(Rc::clone(&meter), Rc::clone(&blocks)))?;
         runtime.set_max_stack_size(limits.stack_bytes);
         runtime.set_gc_threshold(FIRST_GC_BYTES.min(limits.heap_bytes / 4));
-        let poll = Rc::clone(&meter);
-        runtime.set_interrupt_handler(Some(Box::new(move || poll.interrupt())));
         let modules = Modules::default();
         runtime.set_loader(modules.clone(), modules.clone());
         let context = Context::builder().with::<Intrinsics>().build(&runtime)?;
+        context.with(|ctx| meter.countdown.find(&ctx));
+        let poll = Rc::clone(&meter);
+        runtime.set_interrupt_handler(Some(Box::new(move || poll.interrupt())));
         let shared = Rc::new(Shared::new(vat, meter, log));
         let tracker = Rc::clone(&shared);
         runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
@@ -132,6 +134,9 @@ impl Heap {
             self.engine().context.with(|ctx| {
                 raw::stack_starts_here(&ctx);
                 let layer = start(&ctx, &shared, &self.engine().modules, spec);
+                if layer.is_err() {
+                    shared.rejections.take(); // the failure itself among them, and it is told by the outcome
+                }
                 print_rejections(&ctx, &shared);
                 layer
             })
@@ -361,7 +366,7 @@ fn load_vat<'js>(ctx: &Ctx<'js>, shared: &Shared, spec: &StartSpec, modules: &Mo
         }
         RuntimeKind::JavaScript | RuntimeKind::Native => source,
     };
-    let name = if code.entry.ends_with(".json") { format!("{}.js", code.entry) } else { code.entry.clone() };
+    let name = if is_json(&code.entry) { format!("{}.js", code.entry) } else { code.entry.clone() };
     let (module, evaluated) = declare(ctx, &name, &text).and_then(Module::eval).catch(ctx).map_err(user)?;
     drain(ctx, shared)?;
     match evaluated.state() {

@@ -18,14 +18,17 @@ macro_rules! layer_modules {
 const FILES: &[(&str, &str)] = layer_modules![
     "boot.js",
     "collections.js",
+    "collectionsInfo.js",
     "console.js",
     "data.js",
     "endow.js",
     "errors.js",
     "eventual.js",
     "exo.js",
+    "garbage.js",
     "guards.js",
     "harden.js",
+    "ids.js",
     "keys.js",
     "layer.js",
     "liveslots.js",
@@ -38,6 +41,7 @@ const FILES: &[(&str, &str)] = layer_modules![
     "patternsGuards.js",
     "patternsKeys.js",
     "patternsMatch.js",
+    "patternsSets.js",
     "vom.js",
     "vomKinds.js",
     "vomRecords.js",
@@ -77,7 +81,7 @@ mod tests {
         let entries = std::fs::read_dir(folder).expect("the folder is there");
         let mut files: Vec<String> =
             entries.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect();
-        files.retain(|file| file.ends_with(".js"));
+        files.retain(|file| file.rsplit_once('.').is_some_and(|(_, extension)| extension == "js"));
         files.sort();
         assert_eq!(files, FILES.iter().map(|(file, _)| (*file).to_owned()).collect::<Vec<_>>());
     }

@@ -3,6 +3,7 @@
 //! What always holds: once a limit was met, [`Meter::spent`] says so for the rest of the heap's life, whatever vat code
 //! catches; every poll of the engine then stops it.
 
+use crate::raw::Countdown;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 use sturdy_types::Fatal;
@@ -23,15 +24,35 @@ impl Default for OutputLimits {
     }
 }
 
+/// How long this thread has computed.
+fn computing_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// Bytes from which on an allocation looks at the clock.
 const LARGE_BLOCK: usize = 4096;
 
+/// A heap that uses more than this may hold texts whose comparison alone takes milliseconds.
+const LARGE_HEAP: usize = 4 << 20;
+/// Calls and jumps from one poll to the next, in a small and in a large heap. The engine's own constant is 10 000, during
+/// which code that compares long texts can run for half a minute.
+const TICKS: i32 = 256;
+const TICKS_IF_LARGE: i32 = 16;
+
 pub(crate) struct Meter {
+    /// How soon the engine polls.
+    pub(crate) countdown: Countdown,
     heap_limit: Cell<usize>,
     heap_used: Cell<usize>,
     polls: Cell<u64>,
     allowance: Cell<Duration>,
-    deadline: Cell<Option<Instant>>,
+    /// When to compare the computing time with the allowance. It is computing time that is bounded, not time: a busy
+    /// machine must not end a vat that did little.
+    look_at: Cell<Option<Instant>>,
+    /// The thread's computing time when this delivery was first looked at: reading it costs more than looking at the
+    /// clock, so short deliveries never do.
+    computed_before: Cell<Option<Duration>>,
     output: OutputLimits,
     output_syscalls: Cell<usize>,
     output_bytes: Cell<usize>,
@@ -42,11 +63,13 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn new(output: OutputLimits) -> Self {
         Self {
+            countdown: Countdown::default(),
             heap_limit: Cell::new(usize::MAX),
             heap_used: Cell::new(0),
             polls: Cell::new(0),
             allowance: Cell::new(Duration::MAX),
-            deadline: Cell::new(None),
+            look_at: Cell::new(None),
+            computed_before: Cell::new(None),
             output,
             output_syscalls: Cell::new(0),
             output_bytes: Cell::new(0),
@@ -65,12 +88,14 @@ impl Meter {
         self.output_syscalls.set(0);
         self.output_bytes.set(0);
         self.allowance.set(allowance);
-        self.deadline.set(Instant::now().checked_add(allowance));
+        self.look_at.set(Instant::now().checked_add(allowance));
+        self.computed_before.set(None);
     }
 
     /// Asked by the engine from time to time: true stops it.
     pub(crate) fn interrupt(&self) -> bool {
         self.polls.set(self.polls.get() + 1);
+        self.countdown.set(if self.heap_used.get() > LARGE_HEAP { TICKS_IF_LARGE } else { TICKS });
         self.poll()
     }
 
@@ -79,17 +104,30 @@ impl Meter {
         if self.stopped() {
             return true;
         }
-        let late = self.deadline.get().is_some_and(|deadline| Instant::now() >= deadline);
-        if late {
-            self.spend(Fatal::ComputeLimit);
+        let Some(look_at) = self.look_at.get() else { return false };
+        let computed_before = self.computed_before.get().unwrap_or_else(|| {
+            let computed = computing_time();
+            self.computed_before.set(Some(computed));
+            computed
+        });
+        let now = Instant::now();
+        if now < look_at {
+            return false;
         }
-        late
+        // A thread computes no faster than time passes, so the rest of the allowance cannot be used up before this.
+        let rest = self.allowance.get().saturating_sub(computing_time().saturating_sub(computed_before));
+        if rest.is_zero() {
+            self.spend(Fatal::ComputeLimit);
+            return true;
+        }
+        self.look_at.set(now.checked_add(rest));
+        false
     }
 
     /// Asked by the allocator. A larger block is refused once the time is over: much native work that never polls
     /// allocates as it goes, and its way out is the error of a failed allocation.
     pub(crate) fn grant(&self, bytes: usize) -> bool {
-        if bytes >= LARGE_BLOCK && self.deadline.get().is_some() && self.poll() {
+        if bytes >= LARGE_BLOCK && self.look_at.get().is_some() && self.poll() {
             return false;
         }
         let used = self.heap_used.get().saturating_add(bytes);
@@ -98,6 +136,9 @@ impl Meter {
             return false;
         }
         self.heap_used.set(used);
+        if bytes >= LARGE_BLOCK && used > LARGE_HEAP {
+            self.countdown.set(TICKS_IF_LARGE);
+        }
         true
     }
 

@@ -10,6 +10,7 @@ use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Exception, Function, Module, Object, Persistent};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::rc::Rc;
 
 const LAYER: &str = "sturdy:";
@@ -111,12 +112,17 @@ impl Loader for Modules {
     }
 }
 
+/// Whether a module is JSON. Imports name files exactly, so case matters.
+pub(crate) fn is_json(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, extension)| extension == "json")
+}
+
 /// Compiles a vat's module.
 pub(crate) fn declare<'js>(ctx: &Ctx<'js>, path: &str, source: &str) -> rquickjs::Result<Module<'js, Declared>> {
     if source.contains('\0') {
         return Err(Exception::throw_syntax(ctx, &format!("{path} contains a NUL character: it is not a text file")));
     }
-    if path.ends_with(".json") {
+    if is_json(path) {
         let literal = sturdy_types::json_string(source).replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
         return Module::declare(ctx.clone(), path, format!("export default JSON.parse({literal});"));
     }
@@ -131,10 +137,11 @@ impl Modules {
         let names = namespace.keys::<String>().collect::<rquickjs::Result<Vec<_>>>()?;
         let mut text = String::from("const { ns } = import.meta; delete import.meta.ns;");
         for (nth, export) in names.iter().enumerate() {
-            text.push_str(&match export.as_str() {
-                "default" => "export default ns.default;".to_owned(),
-                export => format!("const _{nth} = ns.{export}; export {{ _{nth} as {export} }};"),
-            });
+            // Writing to a String cannot fail.
+            let _ = match export.as_str() {
+                "default" => write!(text, "export default ns.default;"),
+                export => write!(text, "const _{nth} = ns.{export}; export {{ _{nth} as {export} }};"),
+            };
         }
         let module = Module::declare(ctx.clone(), name, text)?;
         module.meta()?.set("ns", namespace)?;

@@ -8,7 +8,7 @@ use sturdy_types::RuntimeKind;
 use sturdy_vat::conformance::check;
 use sturdy_vat_js::JsRuntime;
 
-const PROGRAM: &str = r#"
+const PROGRAM: &str = r"
 import { E, Far } from '@endo/far';
 
 export const buildRootObject = (vatPowers, parameters, baggage) => {
@@ -42,7 +42,7 @@ export const buildRootObject = (vatPowers, parameters, baggage) => {
     },
   });
 };
-"#;
+";
 
 #[test]
 fn javascript_vats_conform() {

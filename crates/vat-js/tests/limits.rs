@@ -133,3 +133,12 @@ fn a_deep_recursion_is_an_error_of_the_vat() {
         assert!(vat.call("go", "[]", &[], "p-9").contains("rejected"), "the recursion was refused");
     });
 }
+
+#[test]
+fn the_clock_is_looked_at_often() {
+    with_root("loop(n) { for (let i = 0; i < n; i += 1); }", &patient(), |vat, _| {
+        let delivery = vat.message("o+0", "loop", "[100000]", &[], "p-1");
+        let polls = vat.deliver(&delivery).metering.compute_units;
+        assert!((300..1_000).contains(&polls), "{polls} polls in 100 000 jumps");
+    });
+}

@@ -39,6 +39,9 @@ export const makeRealm = async bridge => {
   };
   const { lockdown } = await evaluate(`${LAYER}lockdown.js`);
   const { makeLayer } = await evaluate(`${LAYER}layer.js`);
+  const lazy = {};
+  for (const file of ['patterns.js', 'exo.js', 'data.js', 'vomKinds.js', 'vomWeak.js', 'watch.js']) lazy[file] = await evaluate(LAYER + file);
+  bridge.load = file => lazy[file];
   lockdown({ keep: ['gc'] }); // which --expose-gc puts into every realm, for good
   layer = makeLayer(bridge);
   return { layer, evaluate, context };

@@ -1,3 +1,5 @@
+// A vat of the differential: calls, promises, errors and exports in the heap. The scripts say what is delivered to it.
+
 import { E, Far, passStyleOf } from '@endo/far';
 import { makePromiseKit } from '@endo/promise-kit';
 

@@ -1,3 +1,5 @@
+// A vat of the differential: what survives the heap: baggage, stores, kinds, weak collections, watched promises.
+
 import { E, Far } from '@endo/far';
 import { M } from '@endo/patterns';
 

@@ -30,8 +30,8 @@ const ROOMS: &[Room] = &[
     // The hash tables have a fixed hash and are only looked into; proptest is for the `conformance` feature.
     quiet("sturdy-store", &["sturdy-types"], &["foldhash", "hashbrown", "proptest", "thiserror"]),
     quiet("sturdy-remote", &["sturdy-types"], &["serde_json", "thiserror"]),
-    quiet("sturdy-kernel", &["sturdy-types", "sturdy-store", "sturdy-smallcaps"], &["thiserror"]),
-    quiet("sturdy-node", &["sturdy-types", "sturdy-store", "sturdy-kernel"], &["thiserror"]),
+    quiet("sturdy-kernel", &["sturdy-types", "sturdy-store", "sturdy-smallcaps", "sturdy-remote"], &["thiserror"]),
+    quiet("sturdy-node", &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel"], &["thiserror"]),
     street("sturdy-store-sqlite", &["sturdy-types", "sturdy-store"]),
     street("sturdy-vat", &["sturdy-types", "sturdy-smallcaps"]),
     street("sturdy-vat-js", &["sturdy-types", "sturdy-smallcaps", "sturdy-vat"]),

@@ -151,7 +151,6 @@ impl Ctx<'_, '_> {
 
     fn peer_promise(&mut self, remote: RemoteId, rref: RRef, decider: Decider) -> Result<PromiseId, Fault> {
         let id = self.new_promise(decider)?;
-        self.hold_promise(id)?;
         self.link_name(remote, id.into(), rref, 0)?;
         if let RRef::PromiseExport(number) = rref {
             self.change_remote(remote, |cursor| cursor.peer_promise = cursor.peer_promise.max(number))?;

@@ -46,7 +46,6 @@ impl Ctx<'_, '_> {
             CallId(counters.calls)
         })?;
         let promise = self.new_promise(Decider::Kernel)?;
-        self.hold_promise(promise)?;
         let record = CallRecord { request: None, target: promise.into(), state: CallState::Waiting(promise) };
         self.put::<Calls>(&call, &record);
         self.subscribe(promise, Subscriber::Call(call))?;

@@ -49,7 +49,6 @@ impl Ctx<'_, '_> {
             None => {
                 // The reference refuses messages without a result, and a failure has to reach somebody.
                 let id = self.new_promise(Decider::Nobody)?;
-                self.hold_promise(id)?;
                 message.result = Some(id.into());
                 id
             }

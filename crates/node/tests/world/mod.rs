@@ -63,6 +63,8 @@ pub struct World {
     pub incarnation: Incarnation,
     /// What vats were told, one line each: `v1 message`.
     pub deliveries: Vec<String>,
+    /// Every event, in order, also of lives before a crash.
+    pub events: Vec<Event>,
 }
 
 pub struct NodeReader<'n>(pub &'n Node, pub VatId);
@@ -150,6 +152,7 @@ impl World {
             wire: Vec::new(),
             incarnation: Incarnation([7; 16]),
             deliveries: Vec::new(),
+            events: Vec::new(),
         };
         world.boot(None, &[]);
         world
@@ -205,9 +208,18 @@ impl World {
 
     /// Makes effects until a delivery to `vat` is under way that is not the start of a heap.
     pub fn run_until_in_flight(&mut self, vat: VatId) {
+        self.run_until_at(vat, |item| item != ItemId::Start);
+    }
+
+    /// Makes effects until a heap of `vat` is being started.
+    pub fn run_until_starting(&mut self, vat: VatId) {
+        self.run_until_at(vat, |item| item == ItemId::Start);
+    }
+
+    fn run_until_at(&mut self, vat: VatId, wanted: impl Fn(ItemId) -> bool) {
         loop {
             match self.in_flight() {
-                Some(note) if note.vat == vat && note.item != ItemId::Start => return,
+                Some(note) if note.vat == vat && wanted(note.item) => return,
                 _ => assert!(self.step().expect("the node goes on"), "{vat} is never told anything"),
             }
         }
@@ -239,6 +251,7 @@ impl World {
     /// One event; its inner effects wait until `step` makes them.
     pub fn event(&mut self, event: Event) -> Result<(), Fault> {
         let now = self.now;
+        self.events.push(event.clone());
         let effects = self.node_mut().handle(now, event)?;
         self.pending.extend(effects);
         Ok(())
@@ -392,6 +405,11 @@ impl World {
     /// The result of a call made with `call_later`, if it has come.
     pub fn result(&self, ticket: Ticket) -> Option<Settled> {
         self.settled.get(&self.call_id(ticket)).cloned()
+    }
+
+    /// Like `result`, also before the request itself is answered.
+    pub fn result_if_any(&self, ticket: Ticket) -> Option<Settled> {
+        self.answers.contains_key(&ticket).then(|| self.result(ticket)).flatten()
     }
 
     /// Calls from the host and runs until quiet. The call stays unacknowledged, so what its result names stays alive.

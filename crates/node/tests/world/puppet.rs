@@ -47,6 +47,11 @@ impl Puppets {
         self.0.borrow_mut().once.entry((vat.into(), what.into())).or_default().push_back(script.into());
     }
 
+    /// A line of the log for what the puppets themselves cannot see.
+    pub fn note(&self, line: &str) {
+        self.0.borrow_mut().log.push(line.into());
+    }
+
     /// What was delivered since the last time, a line each.
     pub fn told(&self) -> Vec<String> {
         self.0.borrow_mut().durable = 0;
@@ -422,6 +427,11 @@ impl Stage {
     pub fn restart(&mut self, vat: &str) -> Result<Answer, Refused> {
         let vat = self.world.vat(vat);
         self.world.ask(Request::RestartVat(vat))
+    }
+
+    /// The id of a vat of the first subcluster, without asking the kernel.
+    pub fn vat_id(&self, vat: &str) -> VatId {
+        VatId(u32::try_from(self.root(vat).0).expect("roots come first"))
     }
 
     /// A message of the host.

@@ -32,7 +32,8 @@ impl VatLog for Log {
 impl Log {
     /// Everything printed so far.
     pub fn text(&self) -> String {
-        self.0.borrow().iter().map(|(level, text)| format!("{level:?}: {text}\n")).collect()
+        let lines: Vec<String> = self.0.borrow().iter().map(|(level, text)| format!("{level:?}: {text}")).collect();
+        lines.join("\n")
     }
 }
 

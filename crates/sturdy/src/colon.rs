@@ -1,0 +1,101 @@
+//! The commands of the prompt that are no calls: they begin with a colon.
+
+use crate::out::{self, End};
+use crate::session::{Done, Names, Session};
+use crate::show;
+use sturdy_daemon::{Answer, Request, RequestError};
+use sturdy_types::{KRef, SubclusterId, VatId};
+
+const HELP: &str = "\
+name.method(1, 'two', {three: [3n, true]}, $1)   call a method; the result is printed
+name                                             tell what a name stands for
+:status            everything that is running
+:vats              the vats of this cluster
+:names             the names that can be used
+:stats             counters of this kernel
+:restart v1        begin a new heap of a vat over its durable state
+:terminate v1      end a vat, or (s1) a cluster, for ever
+:reap [v1]         ask a vat, or all, for their garbage
+:revoke ko5        make an object unusable for ever
+:help              this
+:quit              end (so do Ctrl-D and the end of a pipe); everything goes on with the next run";
+
+/// What comes after a command.
+pub enum Next {
+    /// The next line.
+    Line(Done),
+    /// The end.
+    Quit,
+}
+
+/// Carries out a line that begins with a colon.
+pub async fn command(session: &mut Session, line: &str) -> Result<Next, End> {
+    let mut words = line.split_whitespace();
+    let (command, argument) = (words.next().unwrap_or(":"), words.next());
+    let answer = match (command, argument) {
+        (":quit" | ":q" | ":exit", _) => return Ok(Next::Quit),
+        (":help" | ":h" | ":?", _) => Ok(HELP.to_owned()),
+        (":status", _) => Ok(show::status(&session.kernel.status().await.map_err(End::of)?)),
+        (":vats", _) => vats(session).await,
+        (":names", _) => Ok(session.names.all().join(", ")),
+        (":stats", _) => Ok(format!("{:#?}", session.kernel.stats().await.map_err(End::of)?)),
+        (":restart", Some(vat)) => with(vat, |vat: VatId| ask(session, Request::RestartVat(vat))).await,
+        (":terminate", Some(id)) if id.starts_with('s') => {
+            with(id, |id: SubclusterId| ask(session, Request::TerminateSubcluster(id))).await
+        }
+        (":terminate", Some(vat)) => {
+            let reason = || "somebody asked for it at the prompt".to_owned();
+            with(vat, |vat: VatId| ask(session, Request::TerminateVat { vat, reason: reason() })).await
+        }
+        (":reap", None) => ask(session, Request::Reap(Vec::new())).await,
+        (":reap", Some(vat)) => with(vat, |vat: VatId| ask(session, Request::Reap(vec![vat]))).await,
+        (":revoke", Some(kref)) => with(kref, |kref: KRef| ask(session, Request::Revoke(kref))).await,
+        (":restart" | ":terminate" | ":revoke", None) => Err(Failed::Told(format!("{command} of what? See :help"))),
+        _ => Err(Failed::Told(format!("there is no command {}; :help lists them", show::tame(command)))),
+    };
+    match answer {
+        Ok(text) => out::result(&text).map(|()| Next::Line(Done::Well)),
+        Err(Failed::Told(text)) => {
+            out::note(&format!("Error: {text}"));
+            Ok(Next::Line(Done::Badly))
+        }
+        Err(Failed::Stopped(end)) => Err(end),
+    }
+}
+
+enum Failed {
+    Told(String),
+    Stopped(End),
+}
+
+/// Reads the argument and goes on with it.
+async fn with<T: std::str::FromStr, F: Future<Output = Result<String, Failed>>>(
+    text: &str,
+    then: impl FnOnce(T) -> F,
+) -> Result<String, Failed>
+where
+    T::Err: std::fmt::Display,
+{
+    match text.parse() {
+        Ok(id) => then(id).await,
+        Err(error) => Err(Failed::Told(format!("{error}"))),
+    }
+}
+
+async fn ask(session: &Session, request: Request) -> Result<String, Failed> {
+    match session.kernel.request(request).await {
+        Ok(Answer::Done) => Ok("done".into()),
+        Ok(other) => Ok(format!("{other:?}")),
+        Err(RequestError::Refused(refused)) => Err(Failed::Told(refused.to_string())),
+        Err(stopped) => Err(Failed::Stopped(End::of(stopped))),
+    }
+}
+
+async fn vats(session: &mut Session) -> Result<String, Failed> {
+    let status = session.kernel.status().await.map_err(|error| Failed::Stopped(End::of(error)))?;
+    let Some(info) = status.subclusters.iter().find(|info| info.id == session.subcluster) else {
+        session.names = Names::default();
+        return Err(Failed::Told(format!("{} is gone", session.subcluster)));
+    };
+    Ok(show::subcluster(info, &status))
+}

@@ -1,0 +1,154 @@
+//! The prompt on a terminal: a line editor with history and completion, on a thread of its own because it blocks.
+
+use crate::out;
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::Validator;
+use rustyline::{Config, Context, Editor, Helper};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use tokio::sync::mpsc;
+
+/// Lines of history kept.
+const HISTORY_LINES: usize = 1_000;
+const COMMANDS: &[&str] =
+    &[":help", ":names", ":quit", ":reap", ":restart", ":revoke", ":stats", ":status", ":terminate", ":vats"];
+
+/// What can be completed.
+pub type Words = Arc<Mutex<Vec<String>>>;
+
+/// Lines from wherever they come.
+pub struct Lines {
+    typed: mpsc::Receiver<Result<String, String>>,
+    /// One permit per line that is wanted: the prompt appears only when the answer before is printed.
+    wanted: Option<std::sync::mpsc::Sender<()>>,
+    /// Words to complete, on a terminal.
+    pub words: Words,
+}
+
+impl Lines {
+    /// The next line; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<String, String>> {
+        if let Some(wanted) = &self.wanted
+            && wanted.send(()).is_err()
+        {
+            return None;
+        }
+        self.typed.recv().await
+    }
+}
+
+/// Lines typed at a prompt. History is kept in `home`.
+pub fn from_terminal(home: &Path) -> Result<Lines, String> {
+    let words = Words::default();
+    let config = Config::builder()
+        .max_history_size(HISTORY_LINES)
+        .and_then(|config| config.history_ignore_dups(true))
+        .map_err(|error| error.to_string())?
+        .build();
+    let mut editor: Editor<Names, FileHistory> = Editor::with_config(config).map_err(|error| error.to_string())?;
+    editor.set_helper(Some(Names { words: Arc::clone(&words) }));
+    if let Ok(printer) = editor.create_external_printer() {
+        out::print_above(Box::new(printer));
+    }
+    let history = home.join("history");
+    let _none_yet = editor.load_history(&history);
+    let (sender, typed) = mpsc::channel(1);
+    let (wanted, wishes) = std::sync::mpsc::channel();
+    thread::Builder::new()
+        .name("sturdy-prompt".into())
+        .spawn(move || edit(editor, &history, &wishes, &sender))
+        .map_err(|error| error.to_string())?;
+    Ok(Lines { typed, wanted: Some(wanted), words })
+}
+
+fn edit(
+    mut editor: Editor<Names, FileHistory>,
+    history: &PathBuf,
+    wishes: &std::sync::mpsc::Receiver<()>,
+    sender: &mpsc::Sender<Result<String, String>>,
+) {
+    let mut interrupted = false;
+    while wishes.recv().is_ok() {
+        let line = loop {
+            match editor.readline("sturdy> ") {
+                // Once clears the line, twice ends.
+                Err(ReadlineError::Interrupted) if !interrupted => {
+                    interrupted = true;
+                    out::note("(once more to end)");
+                }
+                Err(ReadlineError::Interrupted | ReadlineError::Eof) => return,
+                Err(error) => break Err(format!("the terminal failed: {error}")),
+                Ok(line) => {
+                    interrupted = false;
+                    break Ok(line);
+                }
+            }
+        };
+        if let Ok(line) = &line
+            && !line.trim().is_empty()
+        {
+            // A history that cannot be written is no reason to stop.
+            let _lost = editor.add_history_entry(line).and_then(|_| editor.save_history(history));
+        }
+        if sender.blocking_send(line).is_err() {
+            return;
+        }
+    }
+}
+
+/// Lines from a pipe or file, at most `line_bytes` long each.
+pub fn from_pipe(line_bytes: u64) -> Result<Lines, String> {
+    use std::io::{BufRead, Read};
+    let (sender, typed) = mpsc::channel(64);
+    let read = move || {
+        let mut input = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let taken = input.by_ref().take(line_bytes + 1).read_until(b'\n', &mut line);
+            let line = match taken {
+                Ok(0) => return,
+                Ok(_) if line.len() as u64 > line_bytes => Err(format!("the line has more than {line_bytes} bytes")),
+                Ok(_) => String::from_utf8(line).map_err(|_| "the line is not UTF-8 text".to_owned()),
+                Err(error) => Err(format!("the standard input cannot be read: {error}")),
+            };
+            let last = line.is_err();
+            if sender.blocking_send(line).is_err() || last {
+                return;
+            }
+        }
+    };
+    thread::Builder::new().name("sturdy-input".into()).spawn(read).map_err(|error| error.to_string())?;
+    Ok(Lines { typed, wanted: None, words: Words::default() })
+}
+
+struct Names {
+    words: Words,
+}
+
+// Of what a line editor can do, only completion is wanted.
+impl Helper for Names {}
+impl Highlighter for Names {}
+impl Validator for Names {}
+impl Hinter for Names {
+    type Hint = String;
+}
+
+impl Completer for Names {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, pos: usize, _ctx: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let before = line.get(..pos).unwrap_or_default();
+        let word_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
+        let start =
+            before.rfind(|c| !word_part(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+        let word = &before[start..];
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        let commands = COMMANDS.iter().map(|&command| command.to_owned()).filter(|_| start == 0);
+        Ok((start, words.iter().cloned().chain(commands).filter(|known| known.starts_with(word)).collect()))
+    }
+}

@@ -1,0 +1,263 @@
+//! `sturdy run`: the cluster is launched or resumed, then calls are made until there are no more.
+
+use crate::args::RunArgs;
+use crate::colon::{self, Next};
+use crate::differences::{ChangedVat, differences};
+use crate::out::{self, End};
+use crate::prompt::{self, Lines};
+use crate::session::{Done, Form, Names, RequestName, Session};
+use crate::show;
+use std::fs;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use sturdy_daemon::cluster_file::{self, ClusterFile};
+use sturdy_daemon::{
+    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, Place, Report, Request, RequestError, Status, SubclusterInfo,
+};
+use sturdy_types::SubclusterId;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Bytes of one line from a pipe: a message of the largest size, written out, fits.
+const LINE_BYTES: u64 = 64 << 20;
+/// How long vats may take to start before the first call is made anyway, in milliseconds.
+const START_PATIENCE_MS: u64 = 10_000;
+/// How long messages that nobody waits for may still be worked on after the last call, in milliseconds. What is not done
+/// then goes on with the next run.
+const END_PATIENCE_MS: u64 = 500;
+
+/// Runs the command.
+pub fn run(args: &RunArgs) -> Result<(), End> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| End::Error(format!("the operating system refuses what every process needs: {error}")))?;
+    let ended = runtime.block_on(run_in(args));
+    // A thread that still waits for the terminal or a pipe is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run_in(args: &RunArgs) -> Result<(), End> {
+    let label = label(&args.file)?;
+    let file = cluster_file::load(&args.file);
+    if let Err(error) = &file
+        && !args.home.join("store").exists()
+    {
+        return Err(End::of(error)); // nothing to resume: no store is made for a mistake
+    }
+    let mut config = DaemonConfig::new(Place::Home(args.home.clone()));
+    config.reporter = Arc::new(reporter(args.home.clone()));
+    let ending = ending_signal(); // before anything is shown: who sees something may send a signal
+    let daemon = Daemon::start(config).await.map_err(End::of)?;
+    let kernel = daemon.handle();
+    let ended = tokio::select! {
+        ended = serve(args, &kernel, &label, file) => ended,
+        name = ending => {
+            out::note(&format!("{name}: ending; everything goes on with the next run"));
+            Err(End::Told)
+        }
+    };
+    daemon.shutdown().await;
+    ended
+}
+
+/// Shows reports; a fault is also kept in a file.
+fn reporter(home: std::path::PathBuf) -> impl Fn(Report) + Send + Sync {
+    move |report| {
+        let Some(text) = show::report(&report) else { return };
+        if let Report::Fault { reason, .. } = &report {
+            let file = home.join("flight-record.txt");
+            match fs::write(&file, &text) {
+                Ok(()) => out::note(&format!("the kernel has stopped: {reason}\nits last moments: {}", file.display())),
+                Err(_) => out::note(&text), // the disk may well be what failed
+            }
+            return;
+        }
+        out::note(&text);
+    }
+}
+
+/// The name under which the cluster is found again: its file, wherever it is named from.
+fn label(file: &Path) -> Result<String, End> {
+    let name = file.file_name().ok_or_else(|| End::Error(format!("{} names no file", file.display())))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The file itself may be gone; the store is enough to go on. Links to files are followed, as loading does.
+    let path = fs::canonicalize(file).or_else(|_| Ok(fs::canonicalize(folder)?.join(name)));
+    let path = path.map_err(|error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => End::Error(format!("{}: there is no such file", file.display())),
+        _ => End::Error(format!("{}: {error}", file.display())),
+    })?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+async fn serve(
+    args: &RunArgs,
+    kernel: &Handle,
+    label: &str,
+    file: Result<ClusterFile, cluster_file::ClusterFileError>,
+) -> Result<(), End> {
+    let status = kernel.status().await.map_err(End::of)?;
+    let stored = status.subclusters.iter().find(|info| info.label.as_deref() == Some(label));
+    let id = match stored {
+        None => launch(kernel, label, file.map_err(End::of)?).await?,
+        Some(info) => {
+            resume(args, kernel, info, &status, file).await?;
+            info.id
+        }
+    };
+    // A vat that works for ever keeps the kernel from ever being quiet.
+    let _busy = tokio::time::timeout(Duration::from_millis(START_PATIENCE_MS), kernel.quiet()).await;
+    let status = kernel.status().await.map_err(End::of)?;
+    let Some(info) = status.subclusters.iter().find(|info| info.id == id) else {
+        return Err(End::Error(format!("{id} ended by itself; look at what its vats said above")));
+    };
+    let is_terminal = args.call.is_empty() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let about =
+        format!("{}: {}", if stored.is_some() { "resumed" } else { "launched" }, show::subcluster(info, &status));
+    out::note(&about);
+    let form = if args.json { Form::Json } else { Form::Values };
+    let mut session = Session { kernel: kernel.clone(), subcluster: id, names: Names::of_vats(info, &status), form };
+    let done = if !args.call.is_empty() {
+        make_calls(args, &mut session).await?
+    } else if is_terminal {
+        out::note("Type calls such as root.method(1, 'two'), or :help.");
+        let lines = prompt::from_terminal(&args.home).map_err(End::Error)?;
+        converse(&mut session, lines).await?;
+        Done::Well
+    } else {
+        let lines = prompt::from_pipe(LINE_BYTES).map_err(End::Error)?;
+        converse(&mut session, lines).await?
+    };
+    if !is_terminal {
+        let _busy = tokio::time::timeout(Duration::from_millis(END_PATIENCE_MS), kernel.quiet()).await;
+    }
+    if done == Done::Well { Ok(()) } else { Err(End::Told) }
+}
+
+async fn launch(kernel: &Handle, label: &str, file: ClusterFile) -> Result<SubclusterId, End> {
+    let request =
+        LaunchRequest { config: file.config, sources: file.sources, system_name: None, label: Some(label.to_owned()) };
+    match kernel.request(Request::Launch(Box::new(request))).await {
+        Ok(Answer::Launched { subcluster, .. }) => Ok(subcluster),
+        Ok(other) => Err(End::Error(format!("the launch was answered with {other:?}"))),
+        Err(error) => Err(End::Error(format!("{label} could not be launched: {}", show::tame(&error.to_string())))),
+    }
+}
+
+/// The stored cluster goes on; what its files say now is told, and with `--reload` done.
+async fn resume(
+    args: &RunArgs,
+    kernel: &Handle,
+    info: &SubclusterInfo,
+    status: &Status,
+    file: Result<ClusterFile, cluster_file::ClusterFileError>,
+) -> Result<(), End> {
+    let file = match file {
+        Ok(file) => file,
+        Err(error) if args.reload => return Err(End::of(error)),
+        Err(error) => {
+            out::note(&format!("warning: {error}\n  the cluster goes on with the code in the store"));
+            return Ok(());
+        }
+    };
+    let found = differences(info, status, &file);
+    for what in &found.fixed {
+        out::note(&format!(
+            "warning: {} has changed, but in the store {what}; that cannot be reloaded: to begin anew, `:terminate {}` \
+             or another --home",
+            args.file.display(),
+            info.id
+        ));
+    }
+    let mut refused = false;
+    for change in found.changed {
+        if args.reload {
+            refused |= reload(kernel, change, &file).await? == Done::Badly;
+        } else {
+            out::note(&format!(
+                "warning: vat {}: {}; the code in the store goes on; --reload takes the new one",
+                change.name, change.what
+            ));
+        }
+    }
+    if refused { Err(End::Told) } else { Ok(()) }
+}
+
+async fn reload(kernel: &Handle, change: ChangedVat, file: &ClusterFile) -> Result<Done, End> {
+    let ChangedVat { vat, name, what, config } = change;
+    let wanted = |hash| config.code.modules.iter().any(|(_, wanted)| *wanted == hash);
+    let sources = file.sources.iter().filter(|source| wanted(source.hash)).cloned().collect();
+    let request = Request::ReloadVat { vat, config: Box::new(config.clone()), sources };
+    match kernel.request(request).await {
+        Ok(_) => {
+            out::note(&format!("reloaded vat {name}: {what}"));
+            Ok(Done::Well)
+        }
+        Err(RequestError::Refused(refused)) => {
+            let refused = show::tame(&refused.to_string());
+            out::note(&format!("Error: vat {name} was not reloaded and nothing has changed: {refused}"));
+            Ok(Done::Badly)
+        }
+        Err(stopped) => Err(End::of(stopped)),
+    }
+}
+
+async fn make_calls(args: &RunArgs, session: &mut Session) -> Result<Done, End> {
+    let several = args.call.len() > 1;
+    let mut all = Done::Well;
+    for (index, text) in (1..).zip(&args.call) {
+        let request = args.request_id.as_ref().map(|id| RequestName {
+            // One name cannot be two calls.
+            id: if several { format!("{id}/{index}") } else { id.clone() },
+            forget: args.forget,
+        });
+        if session.line(text, request).await? == Done::Badly {
+            all = Done::Badly;
+        }
+    }
+    Ok(all)
+}
+
+/// Line after line until there are no more.
+async fn converse(session: &mut Session, mut lines: Lines) -> Result<Done, End> {
+    let mut all = Done::Well;
+    loop {
+        *lines.words.lock().unwrap_or_else(PoisonError::into_inner) = session.names.all();
+        let Some(line) = lines.next().await else { return Ok(all) };
+        let line = line.map_err(End::Error)?;
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let done = if line.starts_with(':') {
+            match colon::command(session, line).await? {
+                Next::Line(done) => done,
+                Next::Quit => return Ok(all),
+            }
+        } else {
+            session.line(line, None).await?
+        };
+        if done == Done::Badly {
+            all = Done::Badly;
+        }
+    }
+}
+
+/// Resolves with the name of the signal that asks for the end. Signals are heeded from the call on.
+fn ending_signal() -> impl Future<Output = &'static str> {
+    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        match (interrupt, terminate) {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => "interrupted",
+                    _ = terminate.recv() => "terminated",
+                }
+            }
+            // Without handlers the signals end the process at once, which is safe, if less polite.
+            _ => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! One session of calls: names for references, calls and their results.
+//!
+//! What always holds: a call is acknowledged once its result is printed, unless the result holds references, which
+//! stay alive (and keep their `$n`) until the session ends, or the call has a request id of its own.
+
+use crate::out::{self, End};
+use crate::show;
+use std::collections::BTreeMap;
+use sturdy_daemon::{Handle, Lasting, RefOwner, RequestError, Settled, Status, SubclusterInfo};
+use sturdy_smallcaps::display::plain_json;
+use sturdy_smallcaps::expr::{Call, Line, Named, RefKind, parse_line};
+use sturdy_smallcaps::{Value, decode};
+use sturdy_types::{KRef, SubclusterId, json_string};
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Values,
+    /// One JSON object per call.
+    Json,
+}
+
+/// Whether a line did what it asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It did.
+    Well,
+    /// It failed, and that has been told.
+    Badly,
+}
+
+/// A name for a call that outlives the process.
+#[derive(Debug, Clone)]
+pub struct RequestName {
+    /// The name.
+    pub id: String,
+    /// Whether the answer is to be forgotten once it is printed.
+    pub forget: bool,
+}
+
+/// References that were given names.
+#[derive(Default)]
+pub struct Names {
+    known: BTreeMap<String, Named<KRef>>,
+    /// What `$1`, `$2`, … stand for.
+    results: Vec<Named<KRef>>,
+}
+
+impl Names {
+    /// The vats' roots, by the vats' names; that of the bootstrap vat also as `root`.
+    pub fn of_vats(info: &SubclusterInfo, status: &Status) -> Self {
+        let mut names = Self::default();
+        for vat in status.vats.iter().filter(|vat| vat.subcluster == info.id) {
+            if let Some(root) = vat.root {
+                let of_root = || Named { reference: root.into(), kind: RefKind::Object, iface: None };
+                names.known.insert(vat.name.clone(), of_root());
+                if vat.name == info.config.bootstrap {
+                    names.known.insert("root".into(), of_root());
+                }
+            }
+        }
+        names
+    }
+
+    /// All names that can be typed.
+    pub fn all(&self) -> Vec<String> {
+        self.known.keys().cloned().chain((1..=self.results.len()).map(|number| format!("${number}"))).collect()
+    }
+
+    fn resolve(&self, name: &str) -> Result<Named<KRef>, String> {
+        if let Some(named) = self.known.get(name) {
+            return Ok(named.clone());
+        }
+        if let Some(number) = name.strip_prefix('$') {
+            let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            return index.and_then(|index| self.results.get(index)).cloned().ok_or_else(|| {
+                let known = self.results.len();
+                if known == 0 {
+                    format!("{name} stands for nothing: no result of this session held a reference yet")
+                } else {
+                    format!("{name} stands for nothing: the results of this session are named $1 to ${known}")
+                }
+            });
+        }
+        match name.parse() {
+            Ok(reference @ KRef::Object(_)) => Ok(Named { reference, kind: RefKind::Object, iface: None }),
+            Ok(reference @ KRef::Promise(_)) => Ok(Named { reference, kind: RefKind::Promise, iface: None }),
+            Err(_) => Err(format!("nothing is named `{}`; known are: {}", show::tame(name), self.all().join(", "))),
+        }
+    }
+
+    /// The name of a result's reference, and whether it is new.
+    fn name_result(&mut self, named: Named<KRef>) -> (String, bool) {
+        let known = self.results.iter().position(|other| other.reference == named.reference);
+        let index = known.unwrap_or_else(|| {
+            self.results.push(named);
+            self.results.len() - 1
+        });
+        (format!("${}", index + 1), known.is_none())
+    }
+}
+
+/// A reference in a result.
+struct Shown {
+    name: String,
+    is_new: bool,
+    named: Named<KRef>,
+    /// What is to be known about how long it lasts, if it is not for as long as anybody needs it.
+    warning: Option<String>,
+}
+
+/// One session.
+pub struct Session {
+    /// The kernel.
+    pub kernel: Handle,
+    /// The cluster that it began with.
+    pub subcluster: SubclusterId,
+    /// Names.
+    pub names: Names,
+    /// How results are printed.
+    pub form: Form,
+}
+
+impl Session {
+    /// Understands one line and does what it says. An error means that nothing more can be done.
+    pub async fn line(&mut self, text: &str, request: Option<RequestName>) -> Result<Done, End> {
+        match parse_line(text, |name| self.names.resolve(name)) {
+            Ok(Line::Inspect(named)) => self.inspect(text, &named).await,
+            Ok(Line::Call(call)) => self.call(text, &call, request).await,
+            Err(error) => {
+                self.failed(text, &error.to_string(), None)?;
+                Ok(Done::Badly)
+            }
+        }
+    }
+
+    async fn call(&mut self, text: &str, call: &Call<KRef>, request: Option<RequestName>) -> Result<Done, End> {
+        let name = request.as_ref().map(|request| request.id.clone());
+        let settled = match self.kernel.call(call.target.reference, call.methargs(), name).await {
+            Ok(settled) => settled,
+            Err(RequestError::Refused(refused)) => {
+                self.failed(text, &refused.to_string(), None)?;
+                return Ok(Done::Badly);
+            }
+            Err(stopped) => return Err(End::of(stopped)),
+        };
+        let shown = self.shown(&settled).await?;
+        let done = self.print(text, &settled, &shown)?;
+        let finished = match request {
+            None => shown.is_empty(),
+            Some(request) => request.forget,
+        };
+        if finished {
+            self.kernel.acknowledge(settled.call).await.map_err(End::of)?;
+        }
+        Ok(done)
+    }
+
+    fn print(&self, text: &str, settled: &Settled, shown: &[Shown]) -> Result<Done, End> {
+        if settled.rejected {
+            self.failed(text, &show::reason(&settled.value), Some(settled))?;
+        } else if self.form == Form::Json {
+            let value = json_value(settled);
+            let refs = json_refs(shown);
+            out::result(&format!("{{\"call\":{},\"ok\":true,\"value\":{value}{refs}}}", json_string(text)))?;
+        } else {
+            out::result(&show::value(&settled.value))?;
+        }
+        if self.form == Form::Values {
+            for one in shown.iter().filter(|one| one.is_new) {
+                let iface = one.named.iface.as_deref().map_or_else(String::new, |iface| format!(" ({iface})"));
+                let warning = one.warning.as_deref().map_or_else(String::new, |warning| format!("; {warning}"));
+                out::note(&format!("{} is <{}>{}{warning}", one.name, one.named.reference, show::tame(&iface)));
+            }
+        }
+        Ok(if settled.rejected { Done::Badly } else { Done::Well })
+    }
+
+    fn failed(&self, text: &str, why: &str, settled: Option<&Settled>) -> Result<(), End> {
+        match self.form {
+            Form::Values => {
+                out::note(&format!("Error: {why}"));
+                Ok(())
+            }
+            Form::Json => {
+                let error = settled.map_or_else(String::new, |settled| format!(",\"error\":{}", json_value(settled)));
+                let (call, message) = (json_string(text), json_string(why));
+                out::result(&format!("{{\"call\":{call},\"ok\":false,\"message\":{message}{error}}}"))
+            }
+        }
+    }
+
+    /// Names the references in a result.
+    async fn shown(&mut self, settled: &Settled) -> Result<Vec<Shown>, End> {
+        let mut found = Vec::new();
+        if let Ok(value) = decode(&settled.value) {
+            references(&value, &settled.value.slots, &mut found);
+        }
+        let mut shown: Vec<Shown> = Vec::new();
+        for named in found {
+            if shown.iter().any(|other| other.named.reference == named.reference) {
+                continue;
+            }
+            let warning = self.warning(named.reference).await?;
+            let (name, is_new) = self.names.name_result(named.clone());
+            shown.push(Shown { name, is_new, named, warning });
+        }
+        Ok(shown)
+    }
+
+    async fn warning(&self, reference: KRef) -> Result<Option<String>, End> {
+        let info = self.kernel.inspect(reference).await.map_err(End::of)?;
+        Ok(info.filter(|info| info.lasting == Lasting::Ephemeral).map(|info| match info.owner {
+            RefOwner::Vat(vat) => format!("it is ephemeral: it ends when {vat} or this process is restarted"),
+            _ => "what it stood for is gone".to_owned(),
+        }))
+    }
+
+    async fn inspect(&mut self, text: &str, named: &Named<KRef>) -> Result<Done, End> {
+        let info = self.kernel.inspect(named.reference).await.map_err(End::of)?;
+        let reference = named.reference;
+        let about = match info {
+            None if named.kind == RefKind::Promise => "a promise".to_owned(),
+            None => {
+                self.failed(text, &format!("{reference} is not known to this kernel"), None)?;
+                return Ok(Done::Badly);
+            }
+            Some(info) => {
+                let owner = match info.owner {
+                    RefOwner::Vat(vat) => format!("an object of {vat}"),
+                    RefOwner::Host => "a service of this kernel".to_owned(),
+                    RefOwner::Remote => "an object of another kernel".to_owned(),
+                    RefOwner::Nobody => "an object that is gone".to_owned(),
+                };
+                let lasting = if info.lasting == Lasting::Durable { "durable" } else { "ephemeral" };
+                format!("{owner}, {lasting}")
+            }
+        };
+        match self.form {
+            Form::Values => out::result(&format!("<{reference}>: {about}"))?,
+            Form::Json => {
+                let (call, reference) = (json_string(text), json_string(&reference.to_string()));
+                let about = json_string(&about);
+                out::result(&format!("{{\"call\":{call},\"ok\":true,\"ref\":{reference},\"about\":{about}}}"))?;
+            }
+        }
+        Ok(Done::Well)
+    }
+}
+
+fn json_value(settled: &Settled) -> String {
+    match decode(&settled.value) {
+        Ok(value) => plain_json(&value, &settled.value.slots),
+        Err(_) => format!("{{\"@body\":{}}}", json_string(&settled.value.body)),
+    }
+}
+
+fn json_refs(shown: &[Shown]) -> String {
+    if shown.is_empty() {
+        return String::new();
+    }
+    let one = |shown: &Shown| {
+        let (name, reference) = (json_string(&shown.name), json_string(&shown.named.reference.to_string()));
+        format!("{name}:{{\"ref\":{reference},\"durable\":{}}}", shown.warning.is_none())
+    };
+    format!(",\"refs\":{{{}}}", shown.iter().map(one).collect::<Vec<_>>().join(","))
+}
+
+/// The references in a value, in the order in which they are printed.
+fn references(value: &Value, slots: &[KRef], found: &mut Vec<Named<KRef>>) {
+    match value {
+        Value::Remotable { slot, iface } => found.extend(slots.get(*slot).map(|&reference| Named {
+            reference,
+            kind: RefKind::Object,
+            iface: iface.clone(),
+        })),
+        Value::Promise { slot } => {
+            found.extend(slots.get(*slot).map(|&reference| Named { reference, kind: RefKind::Promise, iface: None }));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, slots, found)),
+        Value::Record(properties) => properties.iter().for_each(|(_, item)| references(item, slots, found)),
+        Value::Tagged { payload, .. } => references(payload, slots, found),
+        _ => {}
+    }
+}

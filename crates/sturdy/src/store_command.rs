@@ -1,0 +1,78 @@
+//! `sturdy store`: looks into a store while nothing runs in it.
+
+use crate::args::{StoreAction, StoreArgs, StorePlace};
+use crate::out::{self, End};
+use sturdy_daemon::StoreView;
+use sturdy_types::json_string;
+
+/// Runs the command.
+pub fn store(args: &StoreArgs) -> Result<(), End> {
+    match &args.action {
+        StoreAction::Check(place) => check(place),
+        StoreAction::Dump(place) => dump(place),
+        StoreAction::Stats(place) => stats(place),
+    }
+}
+
+fn check(place: &StorePlace) -> Result<(), End> {
+    let store = StoreView::open_verified(&place.home).map_err(End::of)?;
+    let problems = store.audit().map_err(End::of)?;
+    let good = problems.is_empty();
+    if place.json {
+        let problems: Vec<String> = problems.iter().map(|problem| json_string(problem)).collect();
+        out::result(&format!("{{\"sound\":{good},\"problems\":[{}]}}", problems.join(",")))?;
+    } else if good {
+        out::result(&format!("the store in {} is sound", place.home.display()))?;
+    } else {
+        for problem in &problems {
+            out::result(problem)?;
+        }
+    }
+    if good {
+        return Ok(());
+    }
+    Err(End::Error(format!(
+        "the store in {} has {} problems, listed above; restore it from a backup",
+        place.home.display(),
+        problems.len()
+    )))
+}
+
+fn dump(place: &StorePlace) -> Result<(), End> {
+    let store = StoreView::open(&place.home).map_err(End::of)?;
+    for row in store.dump() {
+        let row = row.map_err(End::of)?;
+        if place.json {
+            let (table, key, record) = (json_string(row.table), json_string(&row.key), json_string(&row.record));
+            let corrupt =
+                row.corrupt.map_or_else(String::new, |why| format!(",\"corrupt\":{}", json_string(&why.to_string())));
+            out::result(&format!("{{\"table\":{table},\"key\":{key},\"record\":{record}{corrupt}}}"))?;
+        } else {
+            let corrupt = row.corrupt.map_or_else(String::new, |why| format!("  CORRUPT: {why}"));
+            out::result(&format!("{} {} = {}{corrupt}", row.table, row.key, row.record))?;
+        }
+    }
+    Ok(())
+}
+
+fn stats(place: &StorePlace) -> Result<(), End> {
+    let store = StoreView::open(&place.home).map_err(End::of)?;
+    let census = store.census().map_err(End::of)?;
+    let incarnation = store.incarnation();
+    if place.json {
+        for (table, size) in &census {
+            let (table, rows, bytes) = (json_string(table), size.rows, size.bytes);
+            out::result(&format!("{{\"table\":{table},\"rows\":{rows},\"bytes\":{bytes}}}"))?;
+        }
+        return Ok(());
+    }
+    out::result(&format!("incarnation {incarnation}"))?;
+    out::result(&format!("{:<20} {:>12} {:>14}", "table", "rows", "bytes"))?;
+    let (mut rows, mut bytes) = (0, 0);
+    for (table, size) in &census {
+        rows += size.rows;
+        bytes += size.bytes;
+        out::result(&format!("{table:<20} {:>12} {:>14}", size.rows, size.bytes))?;
+    }
+    out::result(&format!("{:<20} {rows:>12} {bytes:>14}", "all"))
+}

@@ -1,0 +1,3 @@
+export type Style = 'plain' | 'loud';
+
+export const shout = (text: string): string => `${text.toUpperCase()}!`;
