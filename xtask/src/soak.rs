@@ -104,10 +104,9 @@ fn note(proof: &Proof, seconds: u64) -> Result<(), String> {
     let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
     let line = format!("{} {commit} {}: {} {} in {seconds} s\n", date(day), proof.test, proof.value, proof.unit);
     let path = check::root().join(LOG);
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
+    path.parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| OpenOptions::new().create(true).append(true).open(&path))
         .and_then(|mut log| log.write_all(line.as_bytes()))
         .map_err(|error| format!("{LOG} cannot be written: {error}"))
 }
