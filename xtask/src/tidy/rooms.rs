@@ -33,7 +33,9 @@ const ROOMS: &[Room] = &[
     quiet("sturdy-kernel", &["sturdy-types", "sturdy-store", "sturdy-smallcaps", "sturdy-remote"], &["thiserror"]),
     quiet("sturdy-node", &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel"], &["thiserror"]),
     street("sturdy-store-sqlite", &["sturdy-types", "sturdy-store"]),
+    street("sturdy-identity", &["sturdy-types"]),
     street("sturdy-vat", &["sturdy-types", "sturdy-smallcaps"]),
+    street("sturdy-transport", &["sturdy-types"]),
     street("sturdy-vat-js", &["sturdy-types", "sturdy-smallcaps", "sturdy-vat"]),
     street(
         "sturdy-daemon",
