@@ -8,8 +8,8 @@ use crate::bytes::{Key, hex};
 use crate::record::Corrupt;
 use std::fmt::Write as _;
 use sturdy_types::{
-    CallId, EndpointId, KRef, ObjectId, PromiseId, RemoteId, ServiceCallId, SourceHash, SubclusterId, VRef, VatId,
-    VirtualRef, json_string,
+    CallId, EndpointId, KRef, ObjectId, PromiseId, RemoteId, ServiceCallId, SourceHash, SubclusterId, UrlId, VRef,
+    VatId, VirtualRef, json_string,
 };
 
 /// The largest first byte of a number that is the number itself.
@@ -228,7 +228,8 @@ ids!(
     ObjectId.number,
     PromiseId.number,
     CallId.number,
-    ServiceCallId.number
+    ServiceCallId.number,
+    UrlId.number
 );
 
 impl KeyPart for EndpointId {

@@ -11,7 +11,7 @@ use crate::tables::{Counters, CountersTable, IncarnationTable, Schema, SchemaTab
 use sturdy_types::Incarnation;
 
 /// The schema that this program writes.
-pub const CURRENT_SCHEMA: u32 = 1;
+pub const CURRENT_SCHEMA: u32 = 2;
 
 type Batch = Vec<(Key, Option<Value>)>;
 
@@ -23,13 +23,29 @@ struct Step {
 }
 
 /// All steps, in order.
-const STEPS: &[Step] = &[Step { from: 0, writes: add_counters }];
+const STEPS: &[Step] = &[Step { from: 0, writes: add_counters }, Step { from: 1, writes: urls_get_records }];
 
 /// Schema 0 had no counters.
 fn add_counters(engine: &dyn Engine) -> Result<Batch, OpenError> {
     let key = CountersTable::write_key(&());
     let missing = engine.get(key.as_slice())?.is_none();
-    Ok(if missing { vec![row::<CountersTable>(&Counters::default())] } else { Vec::new() })
+    Ok(if missing { vec![(key, Some(Value::from(vec![0; COUNTERS_OF_SCHEMA_1])))] } else { Vec::new() })
+}
+
+const COUNTERS_OF_SCHEMA_1: usize = 8;
+
+/// Schema 1 did not count URLs, and redemptions had no hints: both are a zero at the end of the row. It could issue
+/// texts (`70`), but no program offered that.
+fn urls_get_records(engine: &dyn Engine) -> Result<Batch, OpenError> {
+    if !engine.scan(&[0x70], Some(&[0x71]), 1)?.is_empty() {
+        return Err(OpenError::Damaged("it holds URLs of a kind that no released program has issued".into()));
+    }
+    let mut rows = engine.scan(&[0x71], Some(&[0x72]), usize::MAX)?;
+    let counters = CountersTable::write_key(&());
+    // A step that is repeated after a crash sees rows of schema 1 only: its batch is applied as a whole.
+    rows.extend(engine.get(counters.as_slice())?.map(|value| (counters.as_slice().to_vec(), value)));
+    let longer = |value: &[u8]| Value::from([value, &[0]].concat());
+    Ok(rows.into_iter().map(|(key, value)| (Key::new(&key), Some(longer(&value)))).collect())
 }
 
 fn row<T: Table<Key = ()>>(record: &T::Record) -> (Key, Option<Value>) {
@@ -130,6 +146,23 @@ mod tests {
     }
 
     #[test]
+    fn a_store_of_schema_1_counts_urls_and_keeps_its_redemptions() {
+        use crate::tables::{RedemptionRecord, Redemptions};
+        use sturdy_types::{PromiseId, RemoteId};
+        let mut engine = store_of_schema(1);
+        engine.set_raw(&[2], Some(&[1, 2, 3, 4, 5, 6, 7, 8]));
+        engine.set_raw(&[0x71, 1, b'k'], Some(&[4]));
+        let mut odd = engine.clone();
+        let store = Store::open(Box::new(engine), OTHER).expect("migrated");
+        let counters = store.get::<CountersTable>(&()).expect("readable").expect("there");
+        assert_eq!((counters.vats, counters.cranks, counters.urls), (1, 8, 0));
+        let redemption = RedemptionRecord { promise: PromiseId(4), hints: Vec::new() };
+        assert_eq!(store.get::<Redemptions>(&(RemoteId(1), "k".into())), Ok(Some(redemption)));
+        odd.set_raw(b"pURL", Some(&[1]));
+        assert!(matches!(Store::open(Box::new(odd), OTHER), Err(OpenError::Damaged(_))));
+    }
+
+    #[test]
     fn steps_run_in_order_from_where_the_store_is() {
         fn mark(engine: &dyn Engine, byte: u8) -> Result<Batch, OpenError> {
             let mut value = engine.get(&[0xf0])?.unwrap_or_default();
@@ -162,13 +195,13 @@ mod tests {
     #[test]
     fn newer_foreign_and_damaged_stores_are_refused() {
         let open = |engine: MemoryEngine| Store::open(Box::new(engine), OTHER).map(|store| store.incarnation());
-        assert_eq!(open(store_of_schema(9)), Err(OpenError::Newer { found: 9, known: 1 }));
+        assert_eq!(open(store_of_schema(9)), Err(OpenError::Newer { found: 9, known: CURRENT_SCHEMA }));
         let mut foreign = MemoryEngine::new();
         foreign.set_raw(b"hello", Some(b"world"));
         assert!(matches!(open(foreign.clone()), Err(OpenError::NotAStore(_))));
         foreign.set_raw(&[0], Some(b"sqlite?"));
         assert!(matches!(open(foreign), Err(OpenError::NotAStore(_))));
-        let mut damaged = store_of_schema(1);
+        let mut damaged = store_of_schema(CURRENT_SCHEMA);
         assert!(matches!(open(damaged.clone()), Err(OpenError::Damaged(_))));
         damaged.set_raw(&[1], Some(b"short"));
         assert!(matches!(open(damaged), Err(OpenError::Damaged(_))));

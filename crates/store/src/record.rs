@@ -6,7 +6,7 @@
 
 use sturdy_types::{
     CallId, CapData, KRef, Message, ObjectId, PromiseId, RemoteId, RunId, ServiceCallId, SourceHash, SubclusterId,
-    VRef, VatId, VirtualRef,
+    UrlId, VRef, VatId, VirtualRef,
 };
 
 /// Why bytes are not what this program writes.
@@ -182,7 +182,7 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(VatId, RemoteId, SubclusterId, ObjectId, PromiseId, CallId, ServiceCallId, RunId);
+ids!(VatId, RemoteId, SubclusterId, ObjectId, PromiseId, CallId, ServiceCallId, RunId, UrlId);
 
 impl Stored for bool {
     #[inline]

@@ -4,6 +4,7 @@ use crate::bytes::{Key, hex};
 use crate::key::{KeyPart, KeyReader, KeyWriter};
 use crate::record::{Corrupt, RecordReader, RecordWriter, Stored};
 use std::fmt::Debug;
+use sturdy_types::redact_urls;
 
 /// One typed table. The provided functions are how every key and record of every table is written and read.
 pub trait Table {
@@ -72,6 +73,8 @@ pub trait Table {
             Ok(read) => (format!("{read:?}"), None),
             Err(why) => corrupt(hex(record), why),
         };
+        // An OCAP URL is a secret wherever it stands: in an outbox, an argument, a vat's state (L14).
+        let [key, record] = [key, record].map(|text| redact_urls(&text).into_owned());
         Described { table: Self::NAME, key, record, corrupt: key_fault.or(record_fault) }
     }
 }

@@ -63,6 +63,9 @@ numbered!(
     /// One delivery attempt. An outcome that names another crank than the one in flight is dropped. Text form `crank1`.
     CrankId(u64), "crank");
 numbered!(
+    /// An OCAP URL that this kernel has issued. It is no secret; the URL is. Text form `url1`.
+    UrlId(u64), "url");
+numbered!(
     /// A connection to a peer, as the host numbers them; never used twice in one process. Text form `link1`.
     ConnectionId(u64), "link");
 numbered!(

@@ -22,7 +22,7 @@ pub use config::{ClusterConfig, CodeSpec, ModuleSource, RuntimeKind, SourceHash,
 pub use delivery::{Delivery, StartSpec};
 pub use ids::{
     CallId, ConnectionId, CrankId, EndpointId, Incarnation, Millis, ObjectId, PromiseId, RemoteId, RunId,
-    ServiceCallId, SubclusterId, VatId,
+    ServiceCallId, SubclusterId, UrlId, VatId,
 };
 pub use limits::{KernelLimits, VatLimits};
 pub use ocap_url::{MAX_URL_BYTES, OcapUrl, OcapUrlError, Oid, redact_urls};

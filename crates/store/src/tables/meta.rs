@@ -64,9 +64,11 @@ pub struct Counters {
     pub services: u64,
     /// `CrankId`.
     pub cranks: u64,
+    /// `UrlId`.
+    pub urls: u64,
 }
 
-stored_struct!(Counters { vats, remotes, subclusters, objects, promises, calls, services, cranks });
+stored_struct!(Counters { vats, remotes, subclusters, objects, promises, calls, services, cranks, urls });
 
 #[cfg(test)]
 mod tests {
@@ -75,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn counters() -> impl Strategy<Value = Counters> {
-        any::<((u32, u32, u32), (u64, u64, u64, u64, u64))>().prop_map(|((v, r, s), (o, p, c, t, k))| Counters {
+        any::<((u32, u32, u32), (u64, u64, u64, u64, u64, u64))>().prop_map(|((v, r, s), (o, p, c, t, k, u))| Counters {
             vats: v,
             remotes: r,
             subclusters: s,
@@ -84,6 +86,7 @@ mod tests {
             calls: c,
             services: t,
             cranks: k,
+            urls: u,
         })
     }
 
@@ -100,8 +103,9 @@ mod tests {
             calls: 6,
             services: 7,
             cranks: 8,
+            urls: 9,
         };
-        golden::<CountersTable>(&(), &counters, "02", "010203ac0205060708");
+        golden::<CountersTable>(&(), &counters, "02", "010203ac020506070809");
     }
 
     proptest! {

@@ -26,7 +26,7 @@ pub use inbox::{Inbox, Item};
 pub use meta::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable};
 pub use objects::{ObjectRecord, Objects, Owner};
 pub use promises::{DecidedBy, Decider, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
-pub use redemptions::{IssuedUrls, Redemptions};
+pub use redemptions::{Redeemer, RedemptionRecord, Redemptions, UrlExpiries, UrlRecord, UrlUses, Urls, UrlsByOid};
 pub use remotes::{
     Outbox, PeerKind, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord, RemoteRefs, RemoteState,
     Remotes, RemotesByPeer, Retiring, RetiringRecord, Withheld, WithheldRecord,
@@ -98,8 +98,10 @@ all_tables!(
     RemoteRefs,
     Retiring,
     Withheld,
-    IssuedUrls,
     Redemptions,
+    Urls,
+    UrlsByOid,
+    UrlExpiries,
 );
 
 /// What a row of no known table is called.
