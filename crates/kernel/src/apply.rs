@@ -20,6 +20,7 @@ pub fn apply(ctx: &mut Ctx<'_, '_>, event: Event, plan: Option<&Plan>) -> Result
         }
         Event::Asked(ticket, request) => ctx.ask(ticket, request)?,
         Event::ServiceAnswered { call, rejected, value } => ctx.service_answered(call, rejected, value)?,
+        Event::UrlServiceServed { call, host } => ctx.serve_url_call(call, &host)?,
         // The node's links make turns of their own of these.
         Event::Connected { .. } | Event::Received { .. } | Event::Disconnected { .. } | Event::Tick => {}
         Event::Idle => ctx.idle()?,
@@ -82,9 +83,10 @@ impl Ctx<'_, '_> {
             Request::RegisterService { name, system_only } => self.register_service(&name, system_only)?,
             Request::UnregisterService(name) => self.unregister_service(&name)?,
             Request::AddPeer { peer, hints } => Answer::Peer(self.add_peer(&peer, hints)?),
-            Request::IssueUrl { object, url } => self.issue_url(object, url)?,
-            Request::WithdrawUrl(url) => self.withdraw_url(&url)?,
-            Request::Redeem { peer, url, key } => self.redeem(&peer, url, key)?,
+            Request::IssueUrl { object, oid, terms } => Answer::Url(self.issue_url(object, &oid, terms)?),
+            Request::Urls => Answer::Urls(self.urls()?),
+            Request::RevokeUrl(which) => self.revoke_url(&which)?,
+            Request::Redeem { url, me, key, request } => self.redeem(&url, &me, &key, request)?,
             Request::GiveUp(peer) => self.give_up(&peer)?,
             Request::ClosePeer { peer, pending } => self.close_peer(&peer, pending)?,
             Request::ReconnectPeer(peer) => self.reconnect_peer(&peer)?,
@@ -164,6 +166,7 @@ impl Ctx<'_, '_> {
         for call in calls {
             self.forget_call(call)?;
         }
+        self.revoke_all_urls()?;
         Ok(Answer::Done)
     }
 
@@ -174,6 +177,7 @@ impl Ctx<'_, '_> {
                 self.schedule_reap(vat)?;
             }
         }
+        self.expire_urls()?;
         self.expire_answers()
     }
 }

@@ -61,8 +61,8 @@ pub enum Refused {
     /// A reference that the kernel does not know.
     #[error("{0} is not a reference that this kernel knows")]
     NoSuchReference(KRef),
-    /// Only objects can be revoked and pinned.
-    #[error("{0} is a promise; only objects can be revoked or pinned")]
+    /// Only objects can be revoked, pinned, or given a URL.
+    #[error("{0} is a promise that is not fulfilled with an object; only objects can be revoked, pinned or have a URL")]
     NotAnObject(KRef),
     /// The cluster configuration is wrong.
     #[error("{0}")]
@@ -73,6 +73,18 @@ pub enum Refused {
     /// A system subcluster or label that exists already.
     #[error("'{0}' exists already")]
     NameTaken(String),
+    /// No such URL.
+    #[error("no URL of this kernel is meant; `url list` lists those that were issued and not ended")]
+    NoSuchUrl,
+    /// One URL too many.
+    #[error("there are {limit} URLs already, which is the limit; revoke some")]
+    TooManyUrls {
+        /// The limit.
+        limit: usize,
+    },
+    /// The URL would never be valid.
+    #[error("the URL would have expired already: its time is in the past")]
+    ExpiredAlready,
     /// A call that the kernel does not know.
     #[error("{0} is unknown: it was never made, or was acknowledged")]
     NoSuchCall(String),

@@ -21,7 +21,10 @@ impl Ctx<'_, '_> {
         }
         let lost =
             KernelError::new(Code::VatRestarted, "the kernel was restarted while the service worked on the call");
-        for (call, _) in self.scan::<ServiceCalls>(&())? {
+        for (call, record) in self.scan::<ServiceCalls>(&())? {
+            if self.ask_url_service_again(call, &record)? {
+                continue;
+            }
             self.end_service_call(call, true, lost.to_capdata())?;
         }
         for (vat, mut cursor) in self.scan::<VatCursors>(&())? {

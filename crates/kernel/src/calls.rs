@@ -20,10 +20,7 @@ impl Ctx<'_, '_> {
         if let Some(name) = &request
             && let Some(call) = self.get::<CallRequests>(name)?
         {
-            if let CallState::Settled { rejected, value, .. } = self.need::<Calls>(&call)?.state {
-                self.emit(Effect::Settled { call, rejected, value });
-            }
-            return Ok(Answer::Called(call));
+            return Ok(self.called_before(call)?);
         }
         check_size(methargs.body.len(), "bytes of body", self.limits.body_bytes)?;
         check_size(methargs.slots.len(), "references", self.limits.body_slots)?;
@@ -48,6 +45,14 @@ impl Ctx<'_, '_> {
         } else {
             self.hold_message(&message)?;
             self.splat(target, &message, &crate::routing::deleted(target))?;
+        }
+        Ok(Answer::Called(call))
+    }
+
+    /// Somebody asks again for a call of the same name.
+    pub(crate) fn called_before(&mut self, call: CallId) -> Result<Answer, Fault> {
+        if let CallState::Settled { rejected, value, .. } = self.need::<Calls>(&call)?.state {
+            self.emit(Effect::Settled { call, rejected, value });
         }
         Ok(Answer::Called(call))
     }

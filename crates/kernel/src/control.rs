@@ -1,9 +1,9 @@
 //! What a host can ask of a kernel, and the answers.
 
-use sturdy_store::{PeerKind, RemoteState};
+use sturdy_store::{PeerKind, RemoteState, UrlUses};
 use sturdy_types::{
-    CallId, CapData, ClusterConfig, Incarnation, KRef, ModuleSource, ObjectId, RemoteId, RunId, SubclusterId,
-    VatConfig, VatId,
+    CallId, CapData, ClusterConfig, Incarnation, KRef, Millis, ModuleSource, ObjectId, OcapUrl, Oid, RemoteId, RunId,
+    SubclusterId, UrlId, VatConfig, VatId,
 };
 
 /// A volatile number that the host chooses to match answers with requests.
@@ -84,23 +84,29 @@ pub enum Request {
         /// Addresses where it may be found.
         hints: Vec<String>,
     },
-    /// Give every peer that shows this text an object. The text is a secret.
+    /// Give an object to whoever shows the URL with this oid.
     IssueUrl {
-        /// The object.
+        /// The object, or a promise that is fulfilled with it.
         object: KRef,
-        /// The text.
-        url: String,
+        /// Random, never used before.
+        oid: Oid,
+        /// For how long and how often.
+        terms: UrlTerms,
     },
-    /// Do not give anything for this text any more.
-    WithdrawUrl(String),
-    /// Ask a peer for what it issued under a text. Answered like a call.
+    /// Describe the URLs that were issued and not ended.
+    Urls,
+    /// Do not give anything for this URL any more.
+    RevokeUrl(WhichUrl),
+    /// Ask the kernel that issued a URL for what it stands for. Answered like a call.
     Redeem {
-        /// The peer.
-        peer: String,
-        /// The text.
-        url: String,
+        /// The URL.
+        url: OcapUrl,
+        /// The peer id of this kernel, to know its own URLs by.
+        me: String,
         /// Random, never used before.
         key: String,
+        /// As for `Call`: the same name again is the same redemption, also after restarts.
+        request: Option<String>,
     },
     /// Do not wait for a peer any longer: what it was to decide is rejected with `CONNECTION_LOST`.
     GiveUp(String),
@@ -123,6 +129,62 @@ pub enum Request {
     Status,
     /// End all subclusters and forget all calls. Counters go on: no reference is ever used twice.
     Reset,
+}
+
+/// For how long and how often a URL may be redeemed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UrlTerms {
+    /// From then on it stands for nothing.
+    pub expires_at: Option<Millis>,
+    /// How often.
+    pub uses: UrlUse,
+}
+
+/// How often a URL may be redeemed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UrlUse {
+    /// As often as anybody likes.
+    #[default]
+    Many,
+    /// Once.
+    Once,
+}
+
+/// One of the URLs that were issued here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhichUrl {
+    /// By its number.
+    Number(UrlId),
+    /// By its secret.
+    Oid(Oid),
+}
+
+/// One URL that was issued here. It does not say the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlInfo {
+    /// Its number.
+    pub id: UrlId,
+    /// What it stands for.
+    pub object: ObjectId,
+    /// When it was issued.
+    pub issued_at: Millis,
+    /// When it ends by itself; for one that was used up, when it is forgotten.
+    pub expires_at: Option<Millis>,
+    /// How often it may be redeemed, and who has if that was once.
+    pub uses: UrlUses,
+    /// How often it was redeemed.
+    pub redeemed: u64,
+    /// How long its object lives.
+    pub lasts: Lasts,
+}
+
+/// How long an object lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasts {
+    /// As long as somebody reaches it.
+    ForGood,
+    /// Only until its vat restarts: worth a warning to whoever issues a URL for it.
+    UntilItsVatRestarts,
 }
 
 /// What becomes of pending messages when a connection is closed on purpose.
@@ -183,6 +245,10 @@ pub enum Answer {
     Service(ObjectId),
     /// For `AddPeer`.
     Peer(RemoteId),
+    /// For `IssueUrl`.
+    Url(UrlInfo),
+    /// For `Urls`.
+    Urls(Vec<UrlInfo>),
     /// For `Peers`.
     Peers(Vec<PeerInfo>),
     /// For `Status`.

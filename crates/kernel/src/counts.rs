@@ -2,7 +2,7 @@
 //!
 //! What always holds at the end of a turn: an object's *reachable* count is the number of importing c-list entries
 //! that can reach it, plus its occurrences in queued messages (as target or slot), in messages of pending service
-//! calls, in settled promises, in kept answers, plus its pins; *recognizable* counts the same and also the importing
+//! calls, in settled promises, in kept answers, plus its pins and the URLs that stand for it; *recognizable* counts the same and also the importing
 //! entries that can only recognize it. A promise's count is its c-list entries, its occurrences in the same places
 //! and as a result, its pending notifications, the calls and launches that wait for it, and one while it is unsettled
 //! and somebody decides it. The owner's own entry counts nothing. `audit` recounts all of it.

@@ -6,7 +6,7 @@ use crate::remotes::LinkNews;
 use sturdy_remote::Side;
 use sturdy_store::ItemId;
 use sturdy_types::{
-    CallId, CapData, ConnectionId, CrankId, Delivery, KRef, Outcome, RemoteId, RunId, ServiceCallId, SubclusterId,
+    CallId, CapData, ConnectionId, CrankId, Delivery, KRef, Oid, Outcome, RemoteId, RunId, ServiceCallId, SubclusterId,
     VatId,
 };
 
@@ -17,6 +17,17 @@ pub struct DeathNote {
     pub vat: VatId,
     /// The item.
     pub item: ItemId,
+}
+
+/// What only a host can know for a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlHost {
+    /// The peer id of this kernel.
+    pub peer: String,
+    /// Addresses at which it may be found, for a URL that is issued.
+    pub hints: Vec<String>,
+    /// Random and new: the oid of a URL that is issued, or the key of a redemption.
+    pub oid: Oid,
 }
 
 /// One thing that happens to the kernel. Each is one turn (G1).
@@ -50,6 +61,14 @@ pub enum Event {
         rejected: bool,
         /// The result or the reason. References in it must be known to the kernel.
         value: CapData<KRef>,
+    },
+    /// The host brings its part to a call of one of the services for OCAP URLs ([`crate::URL_ISSUER`],
+    /// [`crate::URL_REDEEMER`]): the kernel does the rest.
+    UrlServiceServed {
+        /// Which call.
+        call: ServiceCallId,
+        /// The host's part.
+        host: UrlHost,
     },
     /// There is a connection to a peer. The dialler speaks first.
     Connected {

@@ -26,15 +26,19 @@ mod status;
 mod subclusters;
 mod syscalls;
 mod translate;
+mod url_services;
+mod urls;
 mod vats;
 
 pub use apply::{answer_for, apply, tidy_up};
 pub use audit::{AuditReport, audit};
 pub use blame::{Blame, Fault, Refused, VatFault};
 pub use control::{
-    Answer, LaunchRequest, OnClose, PeerInfo, Request, ServiceInfo, Status, SubclusterInfo, Ticket, VatInfo, VatPhase,
+    Answer, Lasts, LaunchRequest, OnClose, PeerInfo, Request, ServiceInfo, Status, SubclusterInfo, Ticket, UrlInfo,
+    UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
 };
 pub use crank::{Begun, Crossings, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
-pub use event::{DeathNote, Effect, Effects, Event, Notice};
+pub use event::{DeathNote, Effect, Effects, Event, Notice, UrlHost};
 pub use remotes::{Before, Greeting, Heard, LinkNews, greet, hear, hear_ack, hello, standing_with};
+pub use url_services::{URL_ISSUER, URL_REDEEMER};

@@ -11,7 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Before, Effect, LinkNews};
 use sturdy_remote::{Carried, Envelope, Pacer, PacerLimits, Packet, Side, Speak, acknowledges, encode};
-use sturdy_store::{Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteState, Remotes, StoreFault};
+use sturdy_store::{
+    Outbox, PeerKind, Read, Redemptions, RemoteCursor, RemoteCursors, RemoteState, Remotes, StoreFault,
+};
 use sturdy_types::{ConnectionId, Millis, RemoteId};
 
 /// Messages of one peer that are held because something before them is missing.
@@ -19,6 +21,9 @@ const HELD_MESSAGES: usize = 1_024;
 
 /// How far ahead of the next number a message may be to be held.
 const HELD_AHEAD: u64 = 4_096;
+
+/// Redemptions under way whose URLs say where the peer may be found: so many are looked at.
+const REDEMPTIONS_FOR_HINTS: usize = 4;
 
 /// One connection.
 #[derive(Debug)]
@@ -179,11 +184,24 @@ impl Links {
             let Some(record) = read.get::<Remotes>(&remote)? else { continue };
             if record.state == RemoteState::Open && !self.dialling.contains_key(&record.peer) {
                 self.dialling.insert(record.peer.clone(), remote);
-                out.push(Effect::Connect { peer: record.peer, hints: record.hints });
+                let hints = hints_for(read, remote, record.hints)?;
+                out.push(Effect::Connect { peer: record.peer, hints });
             }
         }
         Ok(())
     }
+}
+
+/// Where to dial: what is known of the peer, then what URLs say that are being redeemed (W-18).
+fn hints_for(read: &impl Read, remote: RemoteId, mut hints: Vec<String>) -> Result<Vec<String>, StoreFault> {
+    for (_, redemption) in read.scan::<Redemptions>(&remote, None, REDEMPTIONS_FOR_HINTS)? {
+        for hint in redemption.hints {
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+    }
+    Ok(hints)
 }
 
 impl Talk {

@@ -456,6 +456,7 @@ impl Node {
             Event::Delivered { vat, crank, .. } => ("delivered", Some(*vat), crank.0),
             Event::Asked(ticket, _) => ("asked", None, ticket.0),
             Event::ServiceAnswered { call, .. } => ("service answered", None, call.0),
+            Event::UrlServiceServed { call, .. } => ("URL service served", None, call.0),
             Event::Connected { connection, .. } => ("connected", None, connection.0),
             Event::Received { connection, .. } => ("received", None, connection.0),
             Event::Disconnected { connection } => ("disconnected", None, connection.0),

@@ -15,11 +15,10 @@ fn victim(limits: &KernelLimits) -> Worlds {
     w.stages[0].puppets.on("alice", "wait", "keep result");
     w.stages[0].puppets.on("alice", "take", "resolve result = o+9");
     let alice = w.stages[0].root("alice").into();
-    let url = "url".to_owned();
-    w.stages[0].ask(sturdy_kernel::Request::IssueUrl { object: alice, url }).expect("an object");
+    let url = w.issue(0, alice, sturdy_kernel::UrlTerms::default()).reveal();
     w.dial(1, 0);
     greet(&mut w, "bb");
-    w.forge(0, r#"{"seq":1,"method":"redeemURL","params":["url","k"]}"#);
+    w.forge(0, &format!(r#"{{"seq":1,"method":"redeemURL","params":["{url}","k"]}}"#));
     w.forge(0, &call(2, "ro-1", "wait", "rp+1", &[]));
     w.stages[0].told();
     w

@@ -4,7 +4,8 @@
 //! (wire-protocol §3.5). The codec neither flips nor interprets them.
 
 use crate::handshake::Hello;
-use sturdy_types::{Message, RRef, Resolution};
+use std::fmt;
+use sturdy_types::{Message, RRef, Resolution, redact_urls};
 
 /// One frame's content.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,8 +37,8 @@ pub struct Envelope {
     pub body: Result<Body, String>,
 }
 
-/// What a message says.
-#[derive(Debug, Clone, PartialEq)]
+/// What a message says. Its `Debug` does not show the secret of a URL (L14).
+#[derive(Clone, PartialEq)]
 pub enum Body {
     /// Something for the receiver's kernel.
     Deliver(Delivered),
@@ -55,6 +56,21 @@ pub enum Body {
         /// What became of it.
         reply: RedeemReply,
     },
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deliver(delivered) => f.debug_tuple("Deliver").field(delivered).finish(),
+            Self::RedeemUrl { url, key } => {
+                let url = redact_urls(url);
+                f.debug_struct("RedeemUrl").field("url", &url).field("key", key).finish()
+            }
+            Self::RedeemUrlReply { key, reply } => {
+                f.debug_struct("RedeemUrlReply").field("key", key).field("reply", reply).finish()
+            }
+        }
+    }
 }
 
 /// What became of a redemption.

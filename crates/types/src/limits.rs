@@ -34,7 +34,7 @@ pub struct KernelLimits {
     /// Peers with a record. Further ones are refused.
     pub remotes: usize,
     /// OCAP URLs that are valid at once. Further ones are refused.
-    pub urls: u64,
+    pub urls: usize,
     /// A single-use URL that was used is remembered this long, in milliseconds, so that whoever used it can ask again.
     pub used_url_age_ms: u64,
     /// Settled answers that no caller fetched are kept this long, in milliseconds.
@@ -58,7 +58,7 @@ impl Default for KernelLimits {
             remote_outbox_bytes: 1 << 30,
             remote_names: 1_000_000,
             remotes: 10_000,
-            urls: 100_000,
+            urls: 10_000,
             used_url_age_ms: 30 * 24 * 3_600_000,
             answer_age_ms: 24 * 3_600_000,
         }

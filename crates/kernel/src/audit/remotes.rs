@@ -3,11 +3,11 @@
 use super::Auditor;
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_store::{
-    Decider, IssuedUrls, Objects, Outbox, Owner, PromiseState, Promises, Read, Redemptions, RemoteCursor,
+    CountersTable, Decider, Objects, Outbox, Owner, PromiseState, Promises, Read, Redemptions, RemoteCursor,
     RemoteCursors, RemoteName, RemoteNames, RemoteRefs, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber,
-    Withheld,
+    UrlExpiries, UrlUses, Urls, UrlsByOid, Withheld,
 };
-use sturdy_types::{KRef, PromiseId, RRef, RemoteId};
+use sturdy_types::{KRef, PromiseId, RRef, RemoteId, UrlId};
 
 impl<R: Read> Auditor<'_, R> {
     /// What names, withheld settlements and issued texts hold.
@@ -29,15 +29,43 @@ impl<R: Read> Auditor<'_, R> {
             self.tally_names(remote, &cursor, &mut by_kref)?;
             self.check_outbox(remote, &cursor)?;
             self.tally_withheld(remote, &cursor)?;
-            for (_, promise) in self.all::<Redemptions>(&remote)? {
-                self.service_results.insert(promise);
+            for (_, row) in self.all::<Redemptions>(&remote)? {
+                self.service_results.insert(row.promise);
             }
         }
         for ((kref, remote), name) in by_kref {
             self.problem(format!("{remote} has {kref} as {}, but not {} as {kref}", name.rref, name.rref));
         }
-        for (_, object) in self.all::<IssuedUrls>(&())? {
-            self.hold(object.into());
+        self.tally_urls()
+    }
+
+    /// A URL holds its object until it is used up, and is found by its oid and its time.
+    fn tally_urls(&mut self) -> Result<(), StoreFault> {
+        let issued = self.read.get::<CountersTable>(&())?.unwrap_or_default().urls;
+        let urls = self.all::<Urls>(&())?;
+        let (mut by_oid, mut expiring) = (BTreeSet::new(), BTreeSet::new());
+        for (id, url) in urls {
+            if !matches!(url.uses, UrlUses::Used { .. }) {
+                self.hold(url.object.into());
+            } else if url.redeemed == 0 || url.expires_at.is_none() {
+                self.problem(format!("{id} is used up and was redeemed by nobody, or is remembered for ever"));
+            }
+            if id.0 > issued {
+                self.problem(format!("{id} was never handed out"));
+            }
+            by_oid.insert(id);
+            expiring.extend(url.expires_at.map(|at| (at, id)));
+            if self.read.get::<UrlsByOid>(&url.oid)? != Some(id) {
+                self.problem(format!("{id} is not found by its oid"));
+            }
+        }
+        let listed: BTreeSet<UrlId> = self.all::<UrlsByOid>(&())?.into_iter().map(|(_, id)| id).collect();
+        if listed != by_oid {
+            self.problem(format!("the URLs are {by_oid:?}, and {listed:?} by their oids"));
+        }
+        let timed: BTreeSet<_> = self.all::<UrlExpiries>(&())?.into_iter().map(|(key, ())| key).collect();
+        if timed != expiring {
+            self.problem(format!("the URLs that expire are {expiring:?}, and {timed:?} by their times"));
         }
         Ok(())
     }

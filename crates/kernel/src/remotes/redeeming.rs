@@ -1,5 +1,8 @@
-//! References by text (L14): the kernel's side of it, not the link's. What a text looks like and who may see it is the
-//! business of whoever issues it.
+//! References by text (L14) between kernels: our redemptions and the peers'. It is the kernel's matter, not the link's:
+//! it knows references. What was issued here is in `urls`.
+//!
+//! What always holds: the URL of another kernel stands only in the outbox, until that kernel has it; a redemption is a
+//! row until it is answered, under a random key, so no late or repeated answer can be taken for another's (W-8).
 
 use super::receiving::Offence;
 use super::validate::Speaker;
@@ -7,73 +10,130 @@ use crate::blame::{Blame, Fault, Refused};
 use crate::control::Answer;
 use crate::ctx::Ctx;
 use sturdy_remote::{Body, RedeemReply};
-use sturdy_store::{CallRecord, CallState, Calls, Decider, IssuedUrls, Read, Redemptions, Subscriber};
-use sturdy_types::{CallId, CapData, Code, KRef, KernelError, RRef, RemoteId, json_string};
+use sturdy_store::{
+    CallRecord, CallRequests, CallState, Calls, Decider, Read, Redeemer, RedemptionRecord, Redemptions, Remotes,
+    Subscriber,
+};
+use sturdy_types::{CallId, CapData, Code, KRef, KernelError, OcapUrl, Oid, PromiseId, RRef, RemoteId, json_string};
+
+/// The most bytes of a reply key. The reference's are small numbers, ours have about 45.
+const MAX_KEY_BYTES: usize = 256;
+
+/// The most addresses that are kept of one peer.
+const MAX_HINTS: usize = 16;
+
+/// What a peer hears that shows something under which nothing is, whatever the reason: it is none of its business.
+const NOTHING: &str = "there is nothing under this OCAP URL";
 
 impl Ctx<'_, '_> {
-    /// From now on a peer that shows this text gets the object. The text keeps it alive.
-    pub(crate) fn issue_url(&mut self, kref: KRef, url: String) -> Result<Answer, Blame> {
-        let id = self.known_object(kref)?;
-        if self.turn.has::<IssuedUrls>(&url)? {
-            return Err(Refused::NameTaken(url).into());
-        }
-        self.hold(kref)?;
-        self.put::<IssuedUrls>(&url, &id);
-        Ok(Answer::Done)
-    }
-
-    /// Nobody gets anything for this text any more.
-    pub(crate) fn withdraw_url(&mut self, url: &String) -> Result<Answer, Blame> {
-        if let Some(id) = self.get::<IssuedUrls>(url)? {
-            self.delete::<IssuedUrls>(url);
-            self.release(id.into())?;
-        }
-        Ok(Answer::Done)
-    }
-
-    /// Asks a peer for what it issued under a text. The answer settles a call, like any other.
-    pub(crate) fn redeem(&mut self, peer: &str, url: String, key: String) -> Result<Answer, Blame> {
-        let remote = self.known_peer(peer)?;
-        if self.turn.has::<Redemptions>(&(remote, key.clone()))? {
-            return Err(Refused::NameTaken(key).into());
-        }
-        let (size, limit) = (url.len() + key.len(), 4_096);
-        if size > limit {
-            return Err(Refused::TooLarge { size, unit: "bytes of text", limit }.into());
+    /// A host redeems a URL. The answer settles a call, like any other.
+    pub(crate) fn redeem(
+        &mut self,
+        url: &OcapUrl,
+        me: &str,
+        key: &str,
+        request: Option<String>,
+    ) -> Result<Answer, Blame> {
+        if let Some(name) = &request
+            && let Some(call) = self.get::<CallRequests>(name)?
+        {
+            return Ok(self.called_before(call)?);
         }
         let call = self.next_id(|counters| {
             counters.calls += 1;
             CallId(counters.calls)
         })?;
         let promise = self.new_promise(Decider::Kernel)?;
-        let record = CallRecord { request: None, target: promise.into(), state: CallState::Waiting(promise) };
+        if let Some(name) = &request {
+            self.put::<CallRequests>(name, &call);
+        }
+        let record = CallRecord { request, target: promise.into(), state: CallState::Waiting(promise) };
         self.put::<Calls>(&call, &record);
         self.subscribe(promise, Subscriber::Call(call))?;
-        if let Some(error) = self.not_open(remote)? {
-            self.settle(promise, true, error.to_capdata())?;
-        } else {
-            self.put::<Redemptions>(&(remote, key.clone()), &promise);
-            self.append(remote, Body::RedeemUrl { url, key })?;
-        }
+        self.begin_redemption(url, me, key, promise)?;
         Ok(Answer::Called(call))
     }
 
-    /// The peer shows a text.
+    /// Begins a redemption that settles `promise`, which the kernel decides. One of our own URLs settles it at once.
+    pub(crate) fn begin_redemption(
+        &mut self,
+        url: &OcapUrl,
+        me: &str,
+        key: &str,
+        promise: PromiseId,
+    ) -> Result<(), Blame> {
+        if key.len() > MAX_KEY_BYTES {
+            return Err(Refused::TooLarge { size: key.len(), unit: "bytes of key", limit: MAX_KEY_BYTES }.into());
+        }
+        if url.peer == me {
+            let (rejected, value) = match self.stands_for(&url.oid, Some(Redeemer::Here), key)? {
+                Some(object) => (false, granted(object.into())),
+                None => (true, error(NOTHING)),
+            };
+            self.settle(promise, rejected, value)?;
+            self.drain()?;
+            if !rejected {
+                self.url_redeemed(&url.oid, Redeemer::Here, key)?;
+            }
+            return Ok(());
+        }
+        let remote = self.add_peer(&url.peer, Vec::new())?;
+        let row = (remote, key.to_owned());
+        if self.turn.has::<Redemptions>(&row)? {
+            return Err(Refused::NameTaken("this redemption key".into()).into());
+        }
+        if let Some(error) = self.not_open(remote)? {
+            self.settle(promise, true, error.to_capdata())?;
+            return Ok(());
+        }
+        self.put::<Redemptions>(&row, &RedemptionRecord { promise, hints: url.hints.clone() });
+        // The issuer needs no addresses of its own.
+        self.append(remote, Body::RedeemUrl { url: url.without_hints().reveal(), key: row.1 })?;
+        Ok(())
+    }
+
+    /// A peer shows a URL.
     pub(crate) fn answer_redemption(
         &mut self,
         remote: RemoteId,
-        url: &String,
+        url: &str,
         key: String,
     ) -> Result<Result<(), Offence>, Fault> {
-        let reply = match self.get::<IssuedUrls>(url)? {
-            Some(id) => {
-                let seq = self.remote_cursor(remote)?.next_send;
-                RedeemReply::Granted(super::names::flipped(self.kernel_to_remote(remote, id.into(), seq)?))
+        let by = Redeemer::Remote(remote);
+        let reply = match self.shown(url, Some(by), &key)? {
+            Ok((oid, object)) => {
+                let cursor = self.remote_cursor(remote)?;
+                let is_new = self.name_of(remote, object)?.is_none();
+                if is_new && cursor.names >= self.limits.remote_names {
+                    RedeemReply::Refused("the conversation has too many names".into())
+                } else {
+                    let rref = self.kernel_to_remote(remote, object, cursor.next_send)?;
+                    self.url_redeemed(&oid, by, &key)?;
+                    RedeemReply::Granted(super::names::flipped(rref))
+                }
             }
-            None => RedeemReply::Refused("there is nothing under this URL".into()),
+            Err(why) => RedeemReply::Refused(why),
         };
         self.append(remote, Body::RedeemUrlReply { key, reply })?;
         Ok(Ok(()))
+    }
+
+    /// What a peer gets for a URL, or why nothing.
+    pub(crate) fn shown(
+        &self,
+        url: &str,
+        by: Option<Redeemer>,
+        key: &str,
+    ) -> Result<Result<(Oid, KRef), String>, Fault> {
+        if key.len() > MAX_KEY_BYTES {
+            return Ok(Err(format!("the reply key has more than {MAX_KEY_BYTES} bytes")));
+        }
+        let oid = match OcapUrl::parse(url) {
+            Ok(url) => url.oid,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let object = self.stands_for(&oid, by, key)?;
+        Ok(object.map(|object| (oid, object.into())).ok_or_else(|| NOTHING.to_owned()))
     }
 
     /// The answer to our redemption. One that nobody waits for is ignored; what it names is let go again.
@@ -83,7 +143,7 @@ impl Ctx<'_, '_> {
         key: &str,
         reply: RedeemReply,
     ) -> Result<Result<(), Offence>, Fault> {
-        let granted = match reply {
+        let answer = match reply {
             RedeemReply::Granted(rref @ (RRef::Export(_) | RRef::Import(_))) => {
                 let cursor = self.remote_cursor(remote)?;
                 if let Err(why) = self.check_slots(Speaker { remote, cursor: &cursor }, &[rref])? {
@@ -97,23 +157,49 @@ impl Ctx<'_, '_> {
             RedeemReply::Refused(why) => Err(why),
         };
         let row = (remote, key.to_owned());
-        if let Some(promise) = self.get::<Redemptions>(&row)? {
-            self.delete::<Redemptions>(&row);
-            let (rejected, value) = match granted {
-                Ok(kref) => (false, CapData { body: "#\"$0.Alleged: redeemed\"".into(), slots: vec![kref] }),
-                Err(why) => (true, CapData::plain(format!("#{{\"#error\":{},\"name\":\"Error\"}}", json_string(&why)))),
-            };
-            self.settle(promise, rejected, value)?;
+        let Some(RedemptionRecord { promise, hints }) = self.get::<Redemptions>(&row)? else { return Ok(Ok(())) };
+        self.delete::<Redemptions>(&row);
+        match answer {
+            Ok(kref) => {
+                self.confirm_hints(remote, hints)?;
+                self.settle(promise, false, granted(kref))?;
+            }
+            Err(why) => self.settle(promise, true, error(&why))?,
         }
         Ok(Ok(()))
     }
 
-    /// No answer will come.
-    pub(crate) fn reject_redemptions(&mut self, remote: RemoteId, code: Code, why: &str) -> Result<(), Fault> {
-        for (row, promise) in self.scan::<Redemptions>(&remote)? {
-            self.delete::<Redemptions>(&row);
-            self.settle(promise, true, KernelError::new(code, why).to_capdata())?;
+    /// The redemption has succeeded, so what its URL said of the peer is worth keeping (W-18).
+    fn confirm_hints(&mut self, remote: RemoteId, hints: Vec<String>) -> Result<(), Fault> {
+        let mut record = self.need::<Remotes>(&remote)?;
+        let before = record.hints.len();
+        for hint in hints {
+            if record.hints.len() < MAX_HINTS && !record.hints.contains(&hint) {
+                record.hints.push(hint);
+            }
+        }
+        if record.hints.len() > before {
+            self.put::<Remotes>(&remote, &record);
         }
         Ok(())
     }
+
+    /// No answer will come.
+    pub(crate) fn reject_redemptions(&mut self, remote: RemoteId, code: Code, why: &str) -> Result<(), Fault> {
+        for (row, record) in self.scan::<Redemptions>(&remote)? {
+            self.delete::<Redemptions>(&row);
+            self.settle(record.promise, true, KernelError::new(code, why).to_capdata())?;
+        }
+        Ok(())
+    }
+}
+
+/// The value of a redemption that succeeded.
+fn granted(kref: KRef) -> CapData<KRef> {
+    CapData { body: "#\"$0.Alleged: redeemed\"".into(), slots: vec![kref] }
+}
+
+/// The reason of one that did not.
+fn error(why: &str) -> CapData<KRef> {
+    CapData::plain(format!("#{{\"#error\":{},\"name\":\"Error\"}}", json_string(why)))
 }

@@ -4,10 +4,10 @@
 use super::puppet::{Puppets, Stage, said};
 use super::{Engines, World, methargs};
 use std::collections::{BTreeMap, VecDeque};
-use sturdy_kernel::{Answer, Effect, Event, PeerInfo, Request, Ticket};
+use sturdy_kernel::{Answer, Effect, Event, PeerInfo, Request, Ticket, UrlTerms, WhichUrl};
 use sturdy_node::remote::Side;
 use sturdy_store::MemoryDisk;
-use sturdy_types::{ConnectionId, Incarnation, KRef, KernelLimits};
+use sturdy_types::{ConnectionId, Incarnation, KRef, KernelLimits, OcapUrl, Oid};
 
 /// One connection: who dialled whom, and what is on its way to each.
 #[derive(Default)]
@@ -318,18 +318,38 @@ impl Worlds {
     }
 
     pub fn give(&mut self, from: usize, object: KRef, to: usize) -> KRef {
-        self.keys += 1;
-        let (key, url) = (format!("key{}", self.keys), format!("url{}", self.keys));
-        self.stages[from].ask(Request::IssueUrl { object, url: url.clone() }).expect("an object");
-        let ticket = self.stages[to].ask_later(Request::Redeem { peer: peer(from), url: url.clone(), key });
+        let url = self.issue(from, object, UrlTerms::default());
+        let ticket = self.redeem_later(to, &url);
         self.run();
         let settled = self.stages[to]
             .result(ticket)
             .unwrap_or_else(|| panic!("the redemption is not answered: {:#?}", self.heard));
         assert!(!settled.rejected, "{}", said(&settled));
-        self.stages[from].ask(Request::WithdrawUrl(url)).expect("it is withdrawn");
+        self.revoke(from, &url);
         self.run();
         settled.value.slots[0]
+    }
+
+    /// A URL for an object.
+    pub fn issue(&mut self, world: usize, object: KRef, terms: UrlTerms) -> OcapUrl {
+        self.keys += 1;
+        let mut bits = [0; 32];
+        bits[..8].copy_from_slice(&self.keys.to_be_bytes());
+        let oid = Oid::from_random(&bits);
+        self.stages[world].ask(Request::IssueUrl { object, oid: oid.clone(), terms }).expect("an object");
+        OcapUrl { oid, peer: peer(world), hints: vec![format!("/memory/{world}")] }
+    }
+
+    pub fn revoke(&mut self, world: usize, url: &OcapUrl) {
+        let which = WhichUrl::Oid(url.oid.clone());
+        self.stages[world].ask(Request::RevokeUrl(which)).expect("it is there");
+    }
+
+    /// The host of a world redeems a URL under a key of its own.
+    pub fn redeem_later(&mut self, world: usize, url: &OcapUrl) -> Ticket {
+        self.keys += 1;
+        let key = format!("key{}", self.keys);
+        self.stages[world].ask_later(Request::Redeem { url: url.clone(), me: peer(world), key, request: None })
     }
 
     /// Lets a vat do what the script says, without waiting.

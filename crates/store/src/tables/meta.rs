@@ -77,16 +77,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn counters() -> impl Strategy<Value = Counters> {
-        any::<((u32, u32, u32), (u64, u64, u64, u64, u64, u64))>().prop_map(|((v, r, s), (o, p, c, t, k, u))| Counters {
-            vats: v,
-            remotes: r,
-            subclusters: s,
-            objects: o,
-            promises: p,
-            calls: c,
-            services: t,
-            cranks: k,
-            urls: u,
+        any::<((u32, u32, u32), (u64, u64, u64, u64, u64, u64))>().prop_map(|((v, r, s), (o, p, c, t, k, u))| {
+            Counters {
+                vats: v,
+                remotes: r,
+                subclusters: s,
+                objects: o,
+                promises: p,
+                calls: c,
+                services: t,
+                cranks: k,
+                urls: u,
+            }
         })
     }
 
