@@ -16,7 +16,7 @@ use sturdy_store::{
 };
 use sturdy_types::{CallId, CapData, Code, KRef, KernelError, OcapUrl, Oid, PromiseId, RRef, RemoteId, json_string};
 
-/// The most bytes of a reply key. The reference's are small numbers, ours have about 45.
+/// The most bytes of a reply key, as in `sturdy-remote`, which refuses longer ones of a peer.
 const MAX_KEY_BYTES: usize = 256;
 
 /// The most addresses that are kept of one peer.
@@ -125,9 +125,6 @@ impl Ctx<'_, '_> {
         by: Option<Redeemer>,
         key: &str,
     ) -> Result<Result<(Oid, KRef), String>, Fault> {
-        if key.len() > MAX_KEY_BYTES {
-            return Ok(Err(format!("the reply key has more than {MAX_KEY_BYTES} bytes")));
-        }
         let oid = match OcapUrl::parse(url) {
             Ok(url) => url.oid,
             Err(error) => return Ok(Err(error.to_string())),
