@@ -2,11 +2,13 @@
 
 use crate::blame::Fault;
 use crate::event::{Effect, Effects, Notice};
-use crate::remotes::RemoteGarbage;
+use crate::remotes::{RemoteGarbage, Strangers};
 use crate::routing::Work;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use sturdy_store::{Counters, CountersTable, Read, Table, Turn, VatCursor, VatCursors};
 use sturdy_types::{Hold, KRef, KernelLimits, Millis, RemoteId, SubclusterId, VRef, VatId};
+
+static NOBODY: Strangers = Strangers::new();
 
 /// Keys and records of a table.
 pub(crate) type Rows<T> = Vec<(<T as Table>::Key, <T as Table>::Record)>;
@@ -25,6 +27,8 @@ pub struct Ctx<'t, 's> {
     pub now: Millis,
     /// The kernel's limits.
     pub limits: &'t KernelLimits,
+    /// Peers without a record that have greeted us: one that gets a record begins where it stands (L12).
+    pub strangers: &'t Strangers,
     /// What the turn causes.
     pub effects: Effects,
     /// References whose counts fell: looked at once, at the end of the turn. Emptied by every turn, so an aborted
@@ -50,6 +54,7 @@ impl<'t, 's> Ctx<'t, 's> {
             turn,
             now,
             limits,
+            strangers: &NOBODY,
             effects: Effects::default(),
             maybe_free: BTreeSet::new(),
             remote_garbage: BTreeMap::new(),

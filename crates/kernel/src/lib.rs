@@ -40,5 +40,8 @@ pub use control::{
 pub use crank::{Begun, Crossings, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice, UrlHost};
-pub use remotes::{Before, Greeting, Heard, LinkNews, greet, hear, hear_ack, hello, standing_with};
+pub use remotes::{
+    Before, Greeting, Heard, LinkNews, Stranger, StrangerHeard, Strangers, admit, greet, hear, hear_ack, hello,
+    standing_with,
+};
 pub use url_services::{URL_ISSUER, URL_REDEEMER};

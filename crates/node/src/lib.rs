@@ -12,6 +12,7 @@ mod flight;
 mod links;
 mod node;
 mod ready;
+mod strangers;
 
 pub use flight::{FlightRecord, Moment};
 pub use node::{AuditMode, Node, NodeStats};

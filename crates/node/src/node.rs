@@ -5,8 +5,8 @@ use crate::links::{Binding, Links};
 use crate::ready::ReadyList;
 use std::ops::Bound;
 use sturdy_kernel::{
-    AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Greeting, Heard, LinkNews, Plan, VatFault,
-    answer_for, apply, audit, begin, greet, hear, hear_ack, hello, standing_with, tidy_up,
+    AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Greeting, Heard, LinkNews, Plan, Strangers,
+    VatFault, answer_for, apply, audit, begin, greet, hear, hear_ack, hello, standing_with, tidy_up,
 };
 use sturdy_remote::{Envelope, Packet, Side, decode, encode};
 use sturdy_store::{
@@ -47,15 +47,17 @@ struct InFlight {
 
 /// One kernel with its store.
 pub struct Node {
-    store: Store,
-    limits: KernelLimits,
+    pub(crate) store: Store,
+    pub(crate) limits: KernelLimits,
     audit_mode: AuditMode,
     ready: ReadyList,
-    links: Links,
+    pub(crate) links: Links,
+    /// Peers that have greeted us and have no record (L12).
+    pub(crate) strangers: Strangers,
     in_flight: Option<InFlight>,
     last_crank: u64,
     /// Outer effects of merged turns, until their group is durable.
-    held: Vec<Effect>,
+    pub(crate) held: Vec<Effect>,
     flight: FlightRecord,
     stats: NodeStats,
     stopped: bool,
@@ -71,6 +73,7 @@ impl Node {
             audit_mode: AuditMode::OnRequest,
             ready: ReadyList::default(),
             links: Links::default(),
+            strangers: Strangers::new(),
             in_flight: None,
             last_crank: 0,
             held: Vec::new(),
@@ -195,8 +198,14 @@ impl Node {
                 self.connected(connection, peer, side)?;
                 return Ok(Vec::new());
             }
-            Event::Received { connection, frame } => return self.received(now, connection, &frame),
+            Event::Received { connection, frame } => {
+                return match self.hear_stranger(now, connection, &frame)? {
+                    Some(inner) => Ok(inner),
+                    None => self.received(now, connection, &frame),
+                };
+            }
             Event::Disconnected { connection } => {
+                self.stranger_hung_up(connection);
                 self.links.closed(connection);
                 return Ok(Vec::new());
             }
@@ -346,7 +355,8 @@ impl Node {
         Ok(record.is_some_and(|row| row.conversation == bound.conversation && row.state != RemoteState::Closed))
     }
 
-    fn hang_up(&mut self, connection: ConnectionId) {
+    pub(crate) fn hang_up(&mut self, connection: ConnectionId) {
+        self.stranger_hung_up(connection);
         let effect = self.links.drop_link(connection);
         self.held.push(effect);
     }
@@ -357,13 +367,14 @@ impl Node {
     }
 
     /// Works out one turn and merges it; a blamed turn is dropped (law 6).
-    fn turn(
+    pub(crate) fn turn(
         &mut self,
         now: Millis,
         work: impl FnOnce(&mut Ctx<'_, '_>) -> Result<(), Blame>,
     ) -> Result<Vec<Effect>, Blame> {
         let mut turn = self.store.begin();
         let mut ctx = Ctx::new(&mut turn, now, &self.limits);
+        ctx.strangers = &self.strangers;
         work(&mut ctx)?;
         let effects = ctx.effects;
         turn.merge()?;
@@ -376,6 +387,9 @@ impl Node {
             self.ready.push(vat);
         }
         for news in effects.links {
+            if let LinkNews::Bound { connection, .. } = news {
+                self.no_stranger_any_more(connection);
+            }
             let first_pending = match &news {
                 LinkNews::Bound { remote, .. } => self.store.get::<RemoteCursors>(remote)?.map(|row| row.first_pending),
                 _ => None,
@@ -480,7 +494,7 @@ impl Node {
     }
 }
 
-fn ours(blame: Blame) -> Fault {
+pub(crate) fn ours(blame: Blame) -> Fault {
     match blame {
         Blame::Ours(fault) => fault,
         Blame::Theirs(fault) => Fault::Broken(format!("a vat is blamed in a turn without vats: {fault:?}")),

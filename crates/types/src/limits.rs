@@ -37,6 +37,8 @@ pub struct KernelLimits {
     pub urls: usize,
     /// A single-use URL that was used is remembered this long, in milliseconds, so that whoever used it can ask again.
     pub used_url_age_ms: u64,
+    /// Peers without a record that are listened to, because they may yet redeem something. Further ones are hung up on.
+    pub strangers: usize,
     /// Settled answers that no caller fetched are kept this long, in milliseconds.
     pub answer_age_ms: u64,
 }
@@ -58,6 +60,7 @@ impl Default for KernelLimits {
             remote_outbox_bytes: 1 << 30,
             remote_names: 1_000_000,
             remotes: 10_000,
+            strangers: 1_000,
             urls: 10_000,
             used_url_age_ms: 30 * 24 * 3_600_000,
             answer_age_ms: 24 * 3_600_000,

@@ -10,11 +10,13 @@ mod names;
 mod receiving;
 mod redeeming;
 mod sending;
+mod strangers;
 mod validate;
 
 pub(crate) use garbage::RemoteGarbage;
 pub use meeting::{Before, Greeting, greet, hello, standing_with};
 pub use receiving::{Heard, hear, hear_ack};
+pub use strangers::{Stranger, StrangerHeard, Strangers, admit};
 
 use crate::blame::{Blame, Fault, Refused};
 use crate::control::PeerInfo;
@@ -92,17 +94,17 @@ impl Ctx<'_, '_> {
             counters.remotes += 1;
             RemoteId(counters.remotes)
         })?;
+        let (peer_incarnation, conversation, kind) = self.acquaint(remote, peer);
         let record = RemoteRecord {
             peer: peer.to_owned(),
             hints,
-            peer_incarnation: None,
-            conversation: 1,
-            kind: PeerKind::Unknown,
+            peer_incarnation,
+            conversation,
+            kind,
             state: RemoteState::Open,
         };
         self.put::<Remotes>(&remote, &record);
         self.put::<RemotesByPeer>(&record.peer, &remote);
-        self.put::<RemoteCursors>(&remote, &RemoteCursor::default());
         Ok(remote)
     }
 

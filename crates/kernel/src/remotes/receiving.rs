@@ -177,7 +177,7 @@ impl Ctx<'_, '_> {
     }
 
     /// The next message takes effect, then the position moves.
-    fn take(&mut self, remote: RemoteId, envelope: Envelope) -> Result<(), Fault> {
+    pub(super) fn take(&mut self, remote: RemoteId, envelope: Envelope) -> Result<(), Fault> {
         let Envelope { seq, ack, body } = envelope;
         let taken = match body {
             Err(why) => Err(Offence { why, result: None }),

@@ -42,6 +42,20 @@ impl Worlds {
     }
 
     pub fn with_limits(limits: &KernelLimits, vats: &[&[&str]]) -> Self {
+        let mut worlds = Self::strangers(limits, vats);
+        for here in 0..vats.len() {
+            for there in 0..vats.len() {
+                if here != there {
+                    let request = Request::AddPeer { peer: peer(there), hints: Vec::new() };
+                    worlds.stages[here].ask(request).expect("a new peer");
+                }
+            }
+        }
+        worlds
+    }
+
+    /// Worlds that have never heard of each other.
+    pub fn strangers(limits: &KernelLimits, vats: &[&[&str]]) -> Self {
         let mut worlds = Self {
             stages: Vec::new(),
             lines: BTreeMap::new(),
@@ -55,14 +69,6 @@ impl Worlds {
         for names in vats {
             let stage = worlds.stage(limits, names);
             worlds.stages.push(stage);
-        }
-        for here in 0..vats.len() {
-            for there in 0..vats.len() {
-                if here != there {
-                    let request = Request::AddPeer { peer: peer(there), hints: Vec::new() };
-                    worlds.stages[here].ask(request).expect("a new peer");
-                }
-            }
         }
         worlds
     }
@@ -370,8 +376,13 @@ impl Worlds {
     }
 
     pub fn info(&mut self, world: usize, of: usize) -> PeerInfo {
+        self.known(world, of).expect("a known peer")
+    }
+
+    /// What a world has noted of another, if anything.
+    pub fn known(&mut self, world: usize, of: usize) -> Option<PeerInfo> {
         match self.stages[world].ask(Request::Peers) {
-            Ok(Answer::Peers(peers)) => peers.into_iter().find(|info| info.peer == peer(of)).expect("a known peer"),
+            Ok(Answer::Peers(peers)) => peers.into_iter().find(|info| info.peer == peer(of)),
             other => panic!("{other:?}"),
         }
     }

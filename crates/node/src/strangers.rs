@@ -1,0 +1,121 @@
+//! Peers without a record on connections of their own dialling (link L12): heard here, before anything is bound.
+//!
+//! What always holds: all of it is volatile; there are never more than `KernelLimits::strangers`; what they say reaches
+//! the kernel only as a URL that is looked up. Deliberately elsewhere: what a stranger's words mean (`sturdy-kernel`).
+
+use crate::node::Node;
+use sturdy_kernel::{Effect, Fault, Stranger, StrangerHeard, admit};
+use sturdy_remote::{Hello, Packet, Side, decode};
+use sturdy_store::{Read, RemotesByPeer};
+use sturdy_types::{ConnectionId, Millis};
+
+impl Node {
+    /// Hears a frame if it is a stranger's. `None`: it is not.
+    pub(crate) fn hear_stranger(
+        &mut self,
+        now: Millis,
+        connection: ConnectionId,
+        frame: &[u8],
+    ) -> Result<Option<Vec<Effect>>, Fault> {
+        if self.links.bound(connection).is_some() {
+            return Ok(None);
+        }
+        let Some((peer, Side::Listener, _)) = self.links.end_of(connection) else { return Ok(None) };
+        let peer = peer.to_owned();
+        if self.store.has::<RemotesByPeer>(&peer)? {
+            return Ok(None);
+        }
+        let speaks = self.strangers.get(&peer).is_some_and(|one| one.connection() == Some(connection));
+        let heard = match (decode(frame), self.strangers.get_mut(&peer)) {
+            // Repeated: it says where the stranger stood then.
+            (Ok(Packet::Handshake(_)), _) if speaks => StrangerHeard::Nothing,
+            (Ok(Packet::Handshake(hello)), _) => {
+                self.greet_stranger(connection, peer.clone(), hello);
+                StrangerHeard::Nothing
+            }
+            (Ok(Packet::Message(envelope)), Some(stranger)) if speaks => stranger.hears_message(envelope),
+            (Ok(Packet::Ack { ack, .. }), Some(stranger)) if speaks => stranger.hears_ack(ack),
+            _ => StrangerHeard::HangUp,
+        };
+        match heard {
+            StrangerHeard::Nothing => {}
+            StrangerHeard::Say(text) => self.say(connection, text),
+            StrangerHeard::HangUp => self.hang_up(connection),
+            StrangerHeard::Shows { seq, url, key } => {
+                return self.look_up(now, connection, &peer, seq, url, key).map(Some);
+            }
+        }
+        Ok(Some(Vec::new()))
+    }
+
+    fn greet_stranger(&mut self, connection: ConnectionId, peer: String, hello: Hello) {
+        let before = self.strangers.remove(&peer);
+        let left = before.as_ref().and_then(Stranger::connection);
+        if self.strangers.len() >= self.limits.strangers {
+            // Whoever has hung up is forgotten first: that costs it nothing.
+            let away = self.strangers.iter().find(|(_, one)| one.connection().is_none()).map(|(peer, _)| peer.clone());
+            let Some(away) = away else { return self.hang_up(connection) };
+            self.strangers.remove(&away);
+        }
+        let ours = self.store.incarnation().to_string();
+        let stranger = Stranger::greeted(before, connection, hello, &ours);
+        for text in stranger.opening(&ours) {
+            self.say(connection, text);
+        }
+        self.strangers.insert(peer, stranger);
+        if let Some(old) = left {
+            self.hang_up(old);
+        }
+    }
+
+    /// A stranger shows a URL: it becomes a peer, or is refused.
+    fn look_up(
+        &mut self,
+        now: Millis,
+        connection: ConnectionId,
+        peer: &str,
+        seq: u64,
+        url: String,
+        key: String,
+    ) -> Result<Vec<Effect>, Fault> {
+        let mut admitted = Err(String::new());
+        let inner = self
+            .turn(now, |ctx| {
+                admitted = admit(ctx, peer, seq, url, key.clone())?;
+                Ok(())
+            })
+            .map_err(crate::node::ours)?;
+        match admitted {
+            // The reply is in the outbox.
+            Ok(remote) => self.links.heard(remote),
+            Err(why) => {
+                if let Some(stranger) = self.strangers.get_mut(peer) {
+                    let text = stranger.refuse(seq, key, why);
+                    self.say(connection, text);
+                }
+            }
+        }
+        Ok(inner)
+    }
+
+    /// A connection is gone.
+    pub(crate) fn stranger_hung_up(&mut self, connection: ConnectionId) {
+        let Some((peer, ..)) = self.links.end_of(connection) else { return };
+        if let Some(stranger) = self.strangers.get_mut(peer)
+            && stranger.connection() == Some(connection)
+        {
+            stranger.hung_up();
+        }
+    }
+
+    /// A connection speaks for a peer with a record now.
+    pub(crate) fn no_stranger_any_more(&mut self, connection: ConnectionId) {
+        if let Some((peer, ..)) = self.links.end_of(connection) {
+            self.strangers.remove(peer);
+        }
+    }
+
+    fn say(&mut self, connection: ConnectionId, text: String) {
+        self.held.push(Effect::Transmit { connection, bytes: text.into_bytes() });
+    }
+}
