@@ -5,8 +5,8 @@
 //! the engines' in crates of their own. The engine in memory is here.
 //!
 //! From below: `bytes`, `key`, `record` (how things are written), `table` and `tables` (what is written), `engine`
-//! and `memory` (where), `overlay`, `writes` and `scan` (what is not yet durable), `store` and `turn`, `migrate`,
-//! `dump`.
+//! and `memory` over `leaves` (where), `overlay`, `writes` and `scan` (what is not yet durable), `store` and `turn`,
+//! `migrate`, `dump`.
 
 mod bytes;
 #[cfg(any(test, feature = "conformance"))]
@@ -14,6 +14,7 @@ pub mod conformance;
 mod dump;
 mod engine;
 mod key;
+mod leaves;
 mod memory;
 mod migrate;
 mod overlay;
