@@ -38,6 +38,10 @@ const ROOMS: &[Room] = &[
     street("sturdy-transport", &["sturdy-types"]),
     street("sturdy-vat-js", &["sturdy-types", "sturdy-smallcaps", "sturdy-vat"]),
     street(
+        "sturdy-sim",
+        &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel", "sturdy-node", "sturdy-vat"],
+    ),
+    street(
         "sturdy-daemon",
         &[
             "sturdy-types",
@@ -62,6 +66,19 @@ const ROOMS: &[Room] = &[
             "sturdy-node",
             "sturdy-vat",
             "sturdy-vat-js",
+            "sturdy-daemon",
+        ],
+    ),
+    street(
+        "sturdy-fuzz",
+        &[
+            "sturdy-types",
+            "sturdy-smallcaps",
+            "sturdy-store",
+            "sturdy-remote",
+            "sturdy-kernel",
+            "sturdy-node",
+            "sturdy-identity",
             "sturdy-daemon",
         ],
     ),

@@ -1,0 +1,16 @@
+//! Worlds of many kernels under one seed: real nodes, real stores in memory, real conversations; virtual time, a hostile
+//! network, disks and processes that fail, vats and operators that do anything; and checkers, one per promise.
+//!
+//! What always holds: a run follows from its seed, on any machine. Checkers see only what enters and leaves kernels, and
+//! the stores.
+
+pub mod actor;
+pub mod checkers;
+pub mod dice;
+pub mod host;
+pub mod machine;
+pub mod network;
+pub mod plan;
+pub mod seen;
+pub mod trace;
+pub mod world;

@@ -1,0 +1,96 @@
+//! What happens next, as long as the run goes on under faults.
+
+use super::{Step, World};
+use crate::machine::peer;
+use crate::plan::Fault;
+use crate::seen::KernelNo;
+use sturdy_kernel::{Event, Request};
+
+impl World {
+    /// One step: one kind of thing happens, perhaps disturbed.
+    pub(super) fn take_step(&mut self) -> Step {
+        let kernel = self.dice.below(self.machines.len());
+        if let Some(fault) = self.fault_of_this_step() {
+            return self.disturb(kernel, fault);
+        }
+        let pace = &self.plan.pace;
+        let weights = [pace.deliver, pace.commit, pace.carry, pace.dial, pace.time, pace.host, pace.idle];
+        match self.dice.weighted(&weights) {
+            0 => self.work(kernel).map(drop),
+            1 => self.commit(kernel, usize::MAX),
+            2 => self.carry_any(),
+            3 => self.grant_a_wish(),
+            4 => {
+                let ms = self.some_time();
+                self.pass(ms)
+            }
+            5 => self.host_does_something(kernel),
+            _ => self.event(kernel, Event::Idle),
+        }
+    }
+
+    fn fault_of_this_step(&mut self) -> Option<Fault> {
+        let classes: Vec<_> = self.plan.faults.iter().map(|(fault, rate)| (*fault, *rate)).collect();
+        classes.into_iter().find(|(_, rate)| self.dice.happens(*rate)).map(|(fault, _)| fault)
+    }
+
+    fn carry_any(&mut self) -> Step {
+        let ways = self.network.ways(self.now);
+        match self.dice.pick(&ways) {
+            Some(way) => self.carry(way),
+            None => Ok(()),
+        }
+    }
+
+    fn grant_a_wish(&mut self) -> Step {
+        let wishes = self.network.wishes(self.now);
+        match self.dice.pick(&wishes) {
+            Some((from, to)) => self.dial(from, to),
+            None => Ok(()),
+        }
+    }
+
+    /// Mostly a little; sometimes to the next deadline, sometimes far beyond it.
+    fn some_time(&mut self) -> u64 {
+        match self.dice.below(8) {
+            0..=4 => self.dice.between(1, 20),
+            5 | 6 => {
+                let next = self.machines.iter().filter_map(crate::machine::Machine::deadline).min();
+                next.map_or(50, |at| at.saturating_sub(self.now).clamp(1, 60_000))
+            }
+            _ => self.dice.between(100, 20_000),
+        }
+    }
+
+    /// Time goes on; who waits for it is told.
+    pub(super) fn pass(&mut self, ms: u64) -> Step {
+        self.now += ms;
+        for kernel in 0..self.machines.len() {
+            if self.machines[kernel].deadline().is_some_and(|at| at <= self.now) {
+                self.event(kernel, Event::Tick)?;
+                self.commit(kernel, usize::MAX)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn host_does_something(&mut self, kernel: KernelNo) -> Step {
+        let boot = self.machines[kernel].process().boot;
+        let asked = match self.dice.below(16) {
+            0..=8 => self.hosts[kernel].call(&mut self.dice, boot),
+            9 | 10 => self.hosts[kernel].issue(&mut self.dice, boot),
+            11..=13 => {
+                let foreign: Vec<_> = self.urls.iter().filter(|url| url.issuer != kernel).cloned().collect();
+                let url = self.dice.pick(&foreign);
+                url.map(|url| self.hosts[kernel].redeem(&url, peer(url.issuer), boot))
+            }
+            14 => self.hosts[kernel].acknowledge(&mut self.dice),
+            _ if self.dice.once_in(4) => Some(self.hosts[kernel].order(Request::Reap(Vec::new()))),
+            _ => Some(self.hosts[kernel].ask_status()),
+        };
+        match asked {
+            Some(asked) => self.ask(kernel, asked),
+            None => Ok(()),
+        }
+    }
+}
