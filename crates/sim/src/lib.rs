@@ -7,6 +7,7 @@
 pub mod actor;
 pub mod checkers;
 pub mod dice;
+pub mod heaps;
 pub mod host;
 pub mod machine;
 pub mod network;

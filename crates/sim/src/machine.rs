@@ -3,7 +3,8 @@
 //! What always holds: what is volatile is in [`Life`] and vanishes with it; the disk keeps exactly what commits have
 //! written. Nothing here chooses: the world says what happens, and takes what was [`Seen`] to the checkers.
 
-use crate::actor::{Actor, Knobs, MessageName};
+use crate::actor::MessageName;
+use crate::heaps::MakeHeap;
 use crate::seen::{BeginsWith, CrankFate, Process, Seen};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -11,13 +12,13 @@ use std::rc::Rc;
 use sturdy_kernel::{DeathNote, Effect, Event, Fault};
 use sturdy_node::{AuditMode, Node};
 use sturdy_store::{ItemId, MemoryDisk, MemoryEngine};
-use sturdy_types::{Delivery, Incarnation, KernelLimits, Millis, Outcome, RunId, VatId};
-use sturdy_vat::{StateReader, StateUnreadable};
+use sturdy_types::{Delivery, Incarnation, KernelLimits, Millis, Outcome, RunId, SourceHash, VatId};
+use sturdy_vat::{SourceReader, StateReader, StateUnreadable, Vat};
 
 /// What is lost when the process ends.
 struct Life {
     node: Node,
-    heaps: BTreeMap<(VatId, RunId), Actor>,
+    heaps: BTreeMap<(VatId, RunId), Box<dyn Vat>>,
     /// Inner effects that are not made yet.
     pending: VecDeque<Effect>,
     /// An answer that was given before, to give again.
@@ -38,8 +39,7 @@ pub struct Machine {
     disk: MemoryDisk,
     disk_fails: bool,
     limits: KernelLimits,
-    seed: u64,
-    knobs: Rc<Knobs>,
+    maker: Rc<dyn MakeHeap>,
     life: Option<Life>,
     process: Process,
     incarnation: Incarnation,
@@ -64,16 +64,21 @@ impl StateReader for Reader<'_> {
     }
 }
 
+impl SourceReader for Reader<'_> {
+    fn source(&self, hash: &SourceHash) -> Result<Option<String>, StateUnreadable> {
+        self.0.source(hash).map_err(|fault| StateUnreadable(fault.to_string()))
+    }
+}
+
 impl Machine {
     /// A machine with an empty disk, switched off.
-    pub fn new(number: usize, seed: u64, limits: KernelLimits, knobs: &Rc<Knobs>) -> Self {
+    pub fn new(number: usize, limits: KernelLimits, maker: Rc<dyn MakeHeap>) -> Self {
         Self {
             number,
             disk: MemoryDisk::new(),
             disk_fails: false,
             limits,
-            seed,
-            knobs: Rc::clone(knobs),
+            maker,
             life: None,
             process: Process { branch: 0, boot: 0 },
             incarnation: incarnation(number, 0),
@@ -113,6 +118,11 @@ impl Machine {
     /// Inner effects that wait to be made.
     pub fn pending(&self) -> usize {
         self.life.as_ref().map_or(0, |life| life.pending.len())
+    }
+
+    /// True when a commit has something to write or to let out.
+    pub fn has_uncommitted(&self) -> bool {
+        self.node().is_some_and(|node| node.uncommitted_turns() > 0 || node.held_effects() > 0)
     }
 
     /// When the node wants to be told the time.
@@ -228,7 +238,7 @@ impl Machine {
         match life.pending.pop_front() {
             Some(Effect::Deliver { vat, run, crank, delivery, .. }) => {
                 let name = stream(self.number, self.process, vat, run);
-                let worked = life.work(self.seed, name, &self.knobs, (vat, run), &delivery);
+                let worked = life.work(self.maker.as_ref(), name, (vat, run), &delivery);
                 let Ok(outcome) = worked else { return Err(Fault::Broken("the vat's state cannot be read".into())) };
                 let event = Event::Delivered { vat, run, crank, outcome: outcome.clone() };
                 life.last_answer = Some(event.clone());
@@ -292,19 +302,19 @@ impl Machine {
 impl Life {
     fn work(
         &mut self,
-        seed: u64,
+        maker: &dyn MakeHeap,
         name: MessageName,
-        knobs: &Rc<Knobs>,
         heap: (VatId, RunId),
         delivery: &Delivery,
     ) -> Result<Outcome, StateUnreadable> {
-        if let Delivery::Start(_) = delivery {
-            let (actor, outcome) = Actor::start(seed, name, knobs, &Reader(&self.node, heap.0))?;
-            self.heaps.insert(heap, actor);
-            return Ok(outcome);
+        let reader = Reader(&self.node, heap.0);
+        if let Delivery::Start(spec) = delivery {
+            let started = maker.start(name, heap.0, spec, &reader, &reader)?;
+            self.heaps.extend(started.vat.map(|vat| (heap, vat)));
+            return Ok(started.outcome);
         }
-        let actor = self.heaps.get_mut(&heap).expect("a delivery goes to a heap that was started");
-        Ok(actor.deliver(delivery))
+        let vat = self.heaps.get_mut(&heap).expect("a delivery goes to a heap that was started");
+        vat.deliver(delivery, &reader)
     }
 }
 

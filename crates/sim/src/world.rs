@@ -11,6 +11,7 @@ mod steps;
 use crate::actor::Knobs;
 use crate::checkers::{self, Checker, Violation};
 use crate::dice::Dice;
+use crate::heaps::{Actors, MakeHeap};
 use crate::host::{Host, Url};
 use crate::machine::{Machine, peer};
 use crate::network::Network;
@@ -74,8 +75,10 @@ impl World {
         knobs.illegal.set(plan.rate(Fault::VatIllegal));
         knobs.exits.set(plan.rate(Fault::VatExits));
         knobs.rings.set(plan.rings);
-        let machines =
-            (0..plan.kernels).map(|number| Machine::new(number, plan.seed, plan.limits.clone(), &knobs)).collect();
+        let actors: Rc<dyn MakeHeap> = Rc::new(Actors::new(plan.seed, &knobs));
+        let machines = (0..plan.kernels)
+            .map(|number| Machine::new(number, plan.limits.clone(), Rc::clone(&actors)))
+            .collect();
         Self {
             now: 1_000_000,
             step: 0,
@@ -100,6 +103,7 @@ impl World {
             self.begin(kernel, BeginsWith::ItsStore, None)?;
             self.launch(kernel)?;
         }
+        self.introduce_all()?;
         for step in 1..=self.plan.steps {
             if !self.plan.skipped.contains(&step) {
                 self.begin_step(step);
@@ -110,6 +114,28 @@ impl World {
         self.report.trace = self.trace.digest();
         self.report.time_ms = self.now - 1_000_000;
         Ok(self.report.clone())
+    }
+
+    /// Every kernel's host gets a few objects of every other kernel, before anything goes wrong.
+    fn introduce_all(&mut self) -> Step {
+        self.settle()?;
+        for kernel in 0..self.machines.len() {
+            let status = self.hosts[kernel].ask_status();
+            self.ask(kernel, status)?;
+            self.settle()?;
+            let boot = self.machines[kernel].process().boot;
+            let issue = self.hosts[kernel].issue(&mut self.dice, boot);
+            issue.map_or(Ok(()), |issue| self.ask(kernel, issue))?;
+        }
+        self.settle()?;
+        for url in self.urls.clone() {
+            for kernel in (0..self.machines.len()).filter(|kernel| *kernel != url.issuer) {
+                let boot = self.machines[kernel].process().boot;
+                let redeem = self.hosts[kernel].redeem(&url, peer(url.issuer), boot);
+                self.ask(kernel, redeem)?;
+            }
+        }
+        self.settle()
     }
 
     /// The last lines of the trace.
