@@ -27,11 +27,13 @@ fn main() -> ExitCode {
     let to = if args.trace { TraceTo::StandardOutput } else { TraceTo::Memory };
     let began = Instant::now();
     let (mut events, mut failed) = (0, 0);
+    let mut frames = 0;
     for seed in args.seed..args.seed + args.seeds {
         let mut world = World::new(Plan::from_seed(seed), to);
         match world.run() {
             Ok(report) => {
                 events += report.events;
+                frames += report.frames;
                 if args.seeds == 1 {
                     eprintln!("seed {seed}: {report:?}");
                 }
@@ -46,6 +48,6 @@ fn main() -> ExitCode {
         }
     }
     let seconds = began.elapsed().as_secs_f64();
-    eprintln!("{} seeds, {failed} failed, {events} events, {:.0} events/s", args.seeds, events as f64 / seconds);
+    eprintln!("{} seeds, {failed} failed, {events} events, {frames} frames, {:.0} events/s", args.seeds, events as f64 / seconds);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -99,11 +99,13 @@ impl World {
     /// The whole run: it begins, goes on under faults, heals, comes to rest, and lets go of everything.
     pub fn run(&mut self) -> Result<Report, Violation> {
         self.trace.note(self.now, &format!("{:?}", self.plan));
+        self.knobs.quiet.set(true);
         for kernel in 0..self.plan.kernels {
             self.begin(kernel, BeginsWith::ItsStore, None)?;
             self.launch(kernel)?;
         }
         self.introduce_all()?;
+        self.knobs.quiet.set(false);
         for step in 1..=self.plan.steps {
             if !self.plan.skipped.contains(&step) {
                 self.begin_step(step);

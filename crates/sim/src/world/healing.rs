@@ -51,7 +51,7 @@ impl World {
     }
 
     /// Until nothing is due, nothing is on its way and nobody waits for time to pass.
-    fn settle(&mut self) -> Step {
+    pub(super) fn settle(&mut self) -> Step {
         for _ in 0..ROUNDS {
             for kernel in 0..self.machines.len() {
                 while self.work(kernel)? {}

@@ -1,32 +1,55 @@
 //! What happens next, as long as the run goes on under faults.
 
 use super::{Step, World};
-use crate::machine::peer;
+use crate::machine::{Machine, peer};
 use crate::plan::Fault;
 use crate::seen::KernelNo;
 use sturdy_kernel::{Event, Request};
 
 impl World {
-    /// One step: one kind of thing happens, perhaps disturbed.
+    /// One step: one kind of thing happens, of those that can, perhaps disturbed.
     pub(super) fn take_step(&mut self) -> Step {
-        let kernel = self.dice.below(self.machines.len());
         if let Some(fault) = self.fault_of_this_step() {
+            let kernel = self.dice.below(self.machines.len());
             return self.disturb(kernel, fault);
         }
+        let busy: Vec<KernelNo> = self.kernels_with(|machine| machine.pending() > 0);
+        let open: Vec<KernelNo> = self.kernels_with(Machine::has_uncommitted);
+        let ways = self.network.ways(self.now);
+        let wishes = self.network.wishes(self.now);
         let pace = &self.plan.pace;
-        let weights = [pace.deliver, pace.commit, pace.carry, pace.dial, pace.time, pace.host, pace.idle];
+        let if_any = |weight: u32, empty: bool| if empty { 0 } else { weight };
+        let weights = [
+            if_any(pace.deliver, busy.is_empty()),
+            if_any(pace.commit, open.is_empty()),
+            if_any(pace.carry, ways.is_empty()),
+            if_any(pace.dial, wishes.is_empty()),
+            pace.time,
+            pace.host,
+            pace.idle,
+        ];
         match self.dice.weighted(&weights) {
-            0 => self.work(kernel).map(drop),
-            1 => self.commit(kernel, usize::MAX),
-            2 => self.carry_any(),
-            3 => self.grant_a_wish(),
+            0 => self.dice.pick(&busy).map_or(Ok(()), |kernel| self.work(kernel).map(drop)),
+            1 => self.dice.pick(&open).map_or(Ok(()), |kernel| self.commit(kernel, usize::MAX)),
+            2 => self.dice.pick(&ways).map_or(Ok(()), |way| self.carry(way)),
+            3 => self.dice.pick(&wishes).map_or(Ok(()), |(from, to)| self.dial(from, to)),
             4 => {
                 let ms = self.some_time();
                 self.pass(ms)
             }
-            5 => self.host_does_something(kernel),
-            _ => self.event(kernel, Event::Idle),
+            5 => {
+                let kernel = self.dice.below(self.machines.len());
+                self.host_does_something(kernel)
+            }
+            _ => {
+                let kernel = self.dice.below(self.machines.len());
+                self.event(kernel, Event::Idle)
+            }
         }
+    }
+
+    fn kernels_with(&self, wanted: impl Fn(&Machine) -> bool) -> Vec<KernelNo> {
+        (0..self.machines.len()).filter(|kernel| wanted(&self.machines[*kernel])).collect()
     }
 
     fn fault_of_this_step(&mut self) -> Option<Fault> {
@@ -34,28 +57,12 @@ impl World {
         classes.into_iter().find(|(_, rate)| self.dice.happens(*rate)).map(|(fault, _)| fault)
     }
 
-    fn carry_any(&mut self) -> Step {
-        let ways = self.network.ways(self.now);
-        match self.dice.pick(&ways) {
-            Some(way) => self.carry(way),
-            None => Ok(()),
-        }
-    }
-
-    fn grant_a_wish(&mut self) -> Step {
-        let wishes = self.network.wishes(self.now);
-        match self.dice.pick(&wishes) {
-            Some((from, to)) => self.dial(from, to),
-            None => Ok(()),
-        }
-    }
-
     /// Mostly a little; sometimes to the next deadline, sometimes far beyond it.
     fn some_time(&mut self) -> u64 {
         match self.dice.below(8) {
             0..=4 => self.dice.between(1, 20),
             5 | 6 => {
-                let next = self.machines.iter().filter_map(crate::machine::Machine::deadline).min();
+                let next = self.machines.iter().filter_map(Machine::deadline).min();
                 next.map_or(50, |at| at.saturating_sub(self.now).clamp(1, 60_000))
             }
             _ => self.dice.between(100, 20_000),
