@@ -14,6 +14,7 @@ mod lines;
 mod packets;
 mod rows;
 mod tape;
+mod urls;
 mod values;
 
 /// One thing that is fuzzed.
@@ -37,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "store", run: rows::store, tries: 400 },
     Target { name: "clusters", run: clusters::clusters, tries: 2_000 },
     Target { name: "sources", run: clusters::sources, tries: 400 },
+    Target { name: "urls", run: urls::urls, tries: 4_000 },
     Target { name: "events", run: events::events, tries: 400 },
 ];
 

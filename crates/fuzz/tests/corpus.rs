@@ -109,7 +109,7 @@ macro_rules! targets {
     };
 }
 
-targets!(frames, packets, values, lines, rows, store, clusters, sources, events);
+targets!(frames, packets, values, lines, rows, store, clusters, sources, urls, events);
 
 #[test]
 fn every_table_is_in_the_list() {
