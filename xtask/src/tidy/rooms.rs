@@ -28,7 +28,7 @@ const ROOMS: &[Room] = &[
     quiet("sturdy-types", &[], &["thiserror"]),
     quiet("sturdy-smallcaps", &["sturdy-types"], &["thiserror"]),
     // The hash tables have a fixed hash and are only looked into; proptest is for the `conformance` feature.
-    quiet("sturdy-store", &["sturdy-types"], &["foldhash", "hashbrown", "proptest", "thiserror"]),
+    quiet("sturdy-store", &["sturdy-types"], &["foldhash", "hashbrown", "proptest", "thiserror", "xxhash-rust"]),
     quiet("sturdy-remote", &["sturdy-types"], &["serde_json", "thiserror"]),
     quiet("sturdy-kernel", &["sturdy-types", "sturdy-store", "sturdy-smallcaps", "sturdy-remote"], &["thiserror"]),
     quiet("sturdy-node", &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel"], &["thiserror"]),
