@@ -16,9 +16,7 @@ use crate::dice::Dice;
 use model::Model;
 use std::cell::Cell;
 use std::rc::Rc;
-use sturdy_types::{
-    CapData, Delivery, Fatal, Hold, Message, Outcome, Resolution, Syscall, VRef, Verdict, VirtualRef,
-};
+use sturdy_types::{CapData, Delivery, Fatal, Hold, Message, Outcome, Resolution, Syscall, VRef, Verdict, VirtualRef};
 use sturdy_vat::{StateReader, StateUnreadable};
 
 /// What is common to all actors of a world.
@@ -54,8 +52,13 @@ impl Actor {
         state: &dyn StateReader,
     ) -> Result<(Self, Outcome), StateUnreadable> {
         let dice = Dice::new(seed, name.number_of_stream());
-        let mut actor =
-            Self { name, dice, model: Model::default(), next_export: u64::from(name.boot) << 24, knobs: Rc::clone(knobs) };
+        let mut actor = Self {
+            name,
+            dice,
+            model: Model::default(),
+            next_export: u64::from(name.boot) << 24,
+            knobs: Rc::clone(knobs),
+        };
         actor.model.remember(state)?;
         let outcome = actor.outcome(false);
         Ok((actor, outcome))

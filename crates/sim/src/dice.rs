@@ -42,9 +42,10 @@ impl Dice {
     /// An index, drawn in proportion to the weights.
     pub fn weighted(&mut self, weights: &[u32]) -> usize {
         let total: u32 = weights.iter().sum();
-        let mut left = self.below(total as usize) as u32;
+        let mut left = self.below(total as usize);
         for (index, weight) in weights.iter().enumerate() {
-            if left < *weight {
+            let weight = *weight as usize;
+            if left < weight {
                 return index;
             }
             left -= weight;

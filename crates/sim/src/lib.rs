@@ -5,13 +5,17 @@
 //! the stores.
 
 pub mod actor;
+pub mod campaign;
 pub mod checkers;
 pub mod dice;
 pub mod heaps;
 pub mod host;
+pub mod log;
 pub mod machine;
 pub mod network;
 pub mod plan;
+pub mod run;
 pub mod seen;
+pub mod shrink;
 pub mod trace;
 pub mod world;

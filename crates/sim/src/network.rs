@@ -37,13 +37,15 @@ impl Network {
 
     /// Wishes that can be granted now.
     pub fn wishes(&self, now: Millis) -> Vec<(KernelNo, KernelNo)> {
-        let open = |(from, to): &&(KernelNo, KernelNo)| !self.is_blocked(*from, *to, now) && !self.is_blocked(*to, *from, now);
+        let open =
+            |(from, to): &&(KernelNo, KernelNo)| !self.is_blocked(*from, *to, now) && !self.is_blocked(*to, *from, now);
         self.wishes.iter().filter(open).copied().collect()
     }
 
     /// Wishes that cannot be granted now.
     pub fn vain_wishes(&self, now: Millis) -> Vec<(KernelNo, KernelNo)> {
-        let blocked = |(from, to): &&(KernelNo, KernelNo)| self.is_blocked(*from, *to, now) || self.is_blocked(*to, *from, now);
+        let blocked =
+            |(from, to): &&(KernelNo, KernelNo)| self.is_blocked(*from, *to, now) || self.is_blocked(*to, *from, now);
         self.wishes.iter().filter(blocked).copied().collect()
     }
 

@@ -176,24 +176,28 @@ impl Plan {
     }
 
     /// The same run without a class of faults.
+    #[must_use]
     pub fn without(mut self, fault: Fault) -> Self {
         self.faults.remove(&fault);
         self
     }
 
     /// The same run with this class of faults always on.
+    #[must_use]
     pub fn with(mut self, fault: Fault, in_ten_thousand: u32) -> Self {
         self.faults.insert(fault, in_ten_thousand);
         self
     }
 
     /// The same run, healing after so many steps.
+    #[must_use]
     pub fn shorter(mut self, steps: u64) -> Self {
         self.steps = steps;
         self
     }
 
     /// The same run without some of its steps.
+    #[must_use]
     pub fn skip(mut self, steps: impl IntoIterator<Item = u64>) -> Self {
         self.skipped.extend(steps);
         self

@@ -49,6 +49,20 @@ pub struct Report {
     pub trace: (u64, String),
 }
 
+impl Report {
+    /// Adds what another run came to; its trace is left out.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.cranks += other.cranks;
+        self.commits += other.commits;
+        self.frames += other.frames;
+        self.deaths += other.deaths;
+        self.faults += other.faults;
+        self.audits += other.audits;
+        self.time_ms += other.time_ms;
+    }
+}
+
 /// Everything there is.
 pub struct World {
     plan: Plan,
@@ -76,9 +90,8 @@ impl World {
         knobs.exits.set(plan.rate(Fault::VatExits));
         knobs.rings.set(plan.rings);
         let actors: Rc<dyn MakeHeap> = Rc::new(Actors::new(plan.seed, &knobs));
-        let machines = (0..plan.kernels)
-            .map(|number| Machine::new(number, plan.limits.clone(), Rc::clone(&actors)))
-            .collect();
+        let machines =
+            (0..plan.kernels).map(|number| Machine::new(number, plan.limits.clone(), Rc::clone(&actors))).collect();
         Self {
             now: 1_000_000,
             step: 0,
@@ -138,6 +151,11 @@ impl World {
             }
         }
         self.settle()
+    }
+
+    /// The step under way.
+    pub fn step(&self) -> u64 {
+        self.step
     }
 
     /// The last lines of the trace.

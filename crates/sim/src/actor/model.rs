@@ -69,7 +69,9 @@ impl Model {
                 for resolution in batch {
                     resolution.value.slots.iter().for_each(|slot| self.told(*slot));
                 }
-                batch.iter().for_each(|resolution| self.forget_promise(resolution.promise));
+                for resolution in batch {
+                    self.forget_promise(resolution.promise);
+                }
             }
             Delivery::DropExports(vrefs) => self.dropped_exports.extend(vrefs),
             Delivery::RetireExports(vrefs) => {
@@ -171,7 +173,8 @@ impl Model {
     /// Notes durable exports in the state, so that the next heap knows them.
     pub(super) fn keep_durable_exports(&mut self, outcome: &mut Outcome) {
         let durable = |vref: &&VRef| matches!(vref, VRef::Virtual(virtual_ref) if virtual_ref.durable);
-        let new: Vec<VRef> = self.exports.iter().filter(durable).filter(|vref| !self.kept.contains(vref)).copied().collect();
+        let new: Vec<VRef> =
+            self.exports.iter().filter(durable).filter(|vref| !self.kept.contains(vref)).copied().collect();
         for vref in new {
             self.kept.insert(vref);
             note(outcome, kept_key(vref), Some("1"));

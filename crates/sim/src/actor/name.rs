@@ -33,6 +33,7 @@ impl MessageName {
     }
 
     /// The same for all messages of a heap.
+    #[must_use]
     pub const fn stream(self) -> Self {
         Self { number: 0, ..self }
     }

@@ -156,10 +156,13 @@ impl World {
         let host = &self.hosts[kernel];
         let request = match fault {
             Fault::Revoked => {
-                let objects: Vec<KRef> = host.known().into_iter().filter(|kref| matches!(kref, KRef::Object(_))).collect();
+                let objects: Vec<KRef> =
+                    host.known().into_iter().filter(|kref| matches!(kref, KRef::Object(_))).collect();
                 self.dice.pick(&objects).map(Request::Revoke)
             }
-            Fault::Terminated if self.dice.once_in(4) => self.dice.pick(&host.subclusters).map(Request::TerminateSubcluster),
+            Fault::Terminated if self.dice.once_in(4) => {
+                self.dice.pick(&host.subclusters).map(Request::TerminateSubcluster)
+            }
             Fault::Terminated => {
                 self.dice.pick(&host.vats).map(|vat| Request::TerminateVat { vat, reason: "by an operator".into() })
             }

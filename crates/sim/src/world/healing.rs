@@ -45,7 +45,10 @@ impl World {
         let step = self.step;
         for checker in &mut self.checkers {
             let said = checker.at_rest(&self.machines);
-            said.map_err(|what| Violation { checker: checker.name(), what: format!("at rest, after step {step}: {what}") })?;
+            said.map_err(|what| Violation {
+                checker: checker.name(),
+                what: format!("at rest, after step {step}: {what}"),
+            })?;
         }
         (0..self.machines.len()).try_for_each(|kernel| self.audit(kernel))
     }
@@ -109,7 +112,10 @@ impl World {
         let step = self.step;
         for checker in &mut self.checkers {
             let said = checker.at_the_end(&self.machines);
-            said.map_err(|what| Violation { checker: checker.name(), what: format!("at the end, after step {step}: {what}") })?;
+            said.map_err(|what| Violation {
+                checker: checker.name(),
+                what: format!("at the end, after step {step}: {what}"),
+            })?;
         }
         (0..self.machines.len()).try_for_each(|kernel| self.audit(kernel))
     }
