@@ -4,14 +4,18 @@
 //! steps is a store of an older schema. Steps read and write raw rows: tables always mean the current schema.
 
 use crate::bytes::{Key, Value};
-use crate::engine::{Engine, EngineError};
+use crate::engine::Engine;
+use crate::seal::{OPEN_CHECK_ROWS, seal_batch, verify};
 use crate::store::OpenError;
 use crate::table::Table;
-use crate::tables::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable};
+use crate::tables::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable, Seal, SealTable};
 use sturdy_types::Incarnation;
 
 /// The schema that this program writes.
-pub const CURRENT_SCHEMA: u32 = 2;
+pub const CURRENT_SCHEMA: u32 = 3;
+
+/// From this schema on, stores have a seal.
+const SEALED_SCHEMA: u32 = 2;
 
 type Batch = Vec<(Key, Option<Value>)>;
 
@@ -23,18 +27,22 @@ struct Step {
 }
 
 /// All steps, in order.
-const STEPS: &[Step] = &[Step { from: 0, writes: add_counters }, Step { from: 1, writes: urls_get_records }];
+const STEPS: &[Step] = &[
+    Step { from: 0, writes: add_counters },
+    Step { from: 1, writes: add_nothing },
+    Step { from: 2, writes: urls_get_records },
+];
 
 /// Schema 0 had no counters.
 fn add_counters(engine: &dyn Engine) -> Result<Batch, OpenError> {
     let key = CountersTable::write_key(&());
     let missing = engine.get(key.as_slice())?.is_none();
-    Ok(if missing { vec![(key, Some(Value::from(vec![0; COUNTERS_OF_SCHEMA_1])))] } else { Vec::new() })
+    Ok(if missing { vec![(key, Some(Value::from(vec![0; COUNTERS_OF_SCHEMA_2])))] } else { Vec::new() })
 }
 
-const COUNTERS_OF_SCHEMA_1: usize = 8;
+const COUNTERS_OF_SCHEMA_2: usize = 8;
 
-/// Schema 1 did not count URLs, and redemptions had no hints: both are a zero at the end of the row. It could issue
+/// Schema 2 did not count URLs, and redemptions had no hints: both are a zero at the end of the row. It could issue
 /// texts (`70`), but no program offered that.
 fn urls_get_records(engine: &dyn Engine) -> Result<Batch, OpenError> {
     if !engine.scan(&[0x70], Some(&[0x71]), 1)?.is_empty() {
@@ -42,10 +50,16 @@ fn urls_get_records(engine: &dyn Engine) -> Result<Batch, OpenError> {
     }
     let mut rows = engine.scan(&[0x71], Some(&[0x72]), usize::MAX)?;
     let counters = CountersTable::write_key(&());
-    // A step that is repeated after a crash sees rows of schema 1 only: its batch is applied as a whole.
+    // A step that is repeated after a crash sees rows of schema 2 only: its batch is applied as a whole.
     rows.extend(engine.get(counters.as_slice())?.map(|value| (counters.as_slice().to_vec(), value)));
     let longer = |value: &[u8]| Value::from([value, &[0]].concat());
     Ok(rows.into_iter().map(|(key, value)| (Key::new(&key), Some(longer(&value)))).collect())
+}
+
+/// Schema 1 had no seal. All batches of later schemas are sealed (`migrate`), also the one that leads there.
+#[expect(clippy::unnecessary_wraps, reason = "it is a step among others")]
+fn add_nothing(_: &dyn Engine) -> Result<Batch, OpenError> {
+    Ok(Vec::new())
 }
 
 fn row<T: Table<Key = ()>>(record: &T::Record) -> (Key, Option<Value>) {
@@ -54,27 +68,41 @@ fn row<T: Table<Key = ()>>(record: &T::Record) -> (Key, Option<Value>) {
     (T::write_key(&()), Some(Value::from(bytes)))
 }
 
-/// Makes `engine` hold a store of the current schema. Returns its incarnation.
-pub(crate) fn prepare(engine: &mut dyn Engine, fresh: Incarnation) -> Result<Incarnation, OpenError> {
+/// Makes `engine` hold a store of the current schema. Returns its incarnation and its seal.
+pub(crate) fn prepare(engine: &mut dyn Engine, fresh: Incarnation) -> Result<(Incarnation, Seal), OpenError> {
     match find_schema(engine)? {
         None => {
-            let batch = [
+            let mut batch = vec![
                 row::<SchemaTable>(&Schema(CURRENT_SCHEMA)),
                 row::<IncarnationTable>(&fresh),
                 row::<CountersTable>(&Counters::default()),
             ];
+            let seal = seal_batch(engine, None, &mut batch)?;
             engine.apply(&batch)?;
-            Ok(fresh)
+            Ok((fresh, seal))
         }
         Some(found) if found > CURRENT_SCHEMA => Err(OpenError::Newer { found, known: CURRENT_SCHEMA }),
         Some(found) => {
             let incarnation =
                 read::<IncarnationTable>(engine)?.ok_or_else(|| OpenError::Damaged("it has no incarnation".into()))?;
+            if found >= SEALED_SCHEMA {
+                check_seal(engine)?;
+            }
             migrate(engine, found, STEPS)?;
             read::<CountersTable>(engine)?.ok_or_else(|| OpenError::Damaged("it has no counters".into()))?;
-            Ok(incarnation)
+            Ok((incarnation, find_seal(engine)?))
         }
     }
+}
+
+fn find_seal(engine: &dyn Engine) -> Result<Seal, OpenError> {
+    read::<SealTable>(engine)?.ok_or_else(|| OpenError::Torn("its seal is missing".into()))
+}
+
+/// A large store is taken to be whole: looking would take long.
+fn check_seal(engine: &dyn Engine) -> Result<(), OpenError> {
+    let seal = find_seal(engine)?;
+    if seal.rows <= OPEN_CHECK_ROWS { verify(engine, seal) } else { Ok(()) }
 }
 
 /// The schema of the store in `engine`; `None` if nothing is there.
@@ -102,7 +130,10 @@ fn migrate(engine: &mut dyn Engine, version: u32, steps: &[Step]) -> Result<(), 
         let mut batch = (step.writes)(engine)?;
         batch.push(row::<SchemaTable>(&Schema(step.from + 1)));
         batch.sort_by(|a, b| a.0.cmp(&b.0));
-        engine.apply(&batch).map_err(|error: EngineError| OpenError::Engine(error))?;
+        if step.from + 1 >= SEALED_SCHEMA {
+            seal_batch(engine, read::<SealTable>(engine)?, &mut batch)?;
+        }
+        engine.apply(&batch)?;
     }
     Ok(())
 }
@@ -146,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_of_schema_1_counts_urls_and_keeps_its_redemptions() {
+    fn an_old_store_counts_urls_and_keeps_its_redemptions() {
         use crate::tables::{RedemptionRecord, Redemptions};
         use sturdy_types::{PromiseId, RemoteId};
         let mut engine = store_of_schema(1);
@@ -160,6 +191,24 @@ mod tests {
         assert_eq!(store.get::<Redemptions>(&(RemoteId(1), "k".into())), Ok(Some(redemption)));
         odd.set_raw(b"pURL", Some(&[1]));
         assert!(matches!(Store::open(Box::new(odd), OTHER), Err(OpenError::Damaged(_))));
+    }
+
+    #[test]
+    fn a_store_of_schema_1_gets_its_seal() {
+        let mut engine = store_of_schema(1);
+        let counters = Counters { vats: 3, ..Counters::default() };
+        engine.set_raw(&[2], Some(&[3, 0, 0, 0, 0, 0, 0, 0]));
+        engine.set_raw(&[0x30, 1], Some(b"1"));
+        let disk = engine.shared();
+        let store = Store::open(disk.engine(), OTHER).expect("migrated");
+        assert_eq!((store.incarnation(), store.get::<CountersTable>(&())), (ID, Ok(Some(counters))));
+        let seal = find_seal(&disk.snapshot()).expect("sealed");
+        assert_eq!((seal.batch, seal.rows), (2, 4));
+        drop(store);
+        assert!(Store::open(disk.engine(), OTHER).is_ok());
+        let mut damaged = disk.snapshot();
+        damaged.set_raw(&[0x30, 1], Some(b"2"));
+        assert!(matches!(Store::open(Box::new(damaged), OTHER), Err(OpenError::Torn(_))));
     }
 
     #[test]
@@ -201,7 +250,7 @@ mod tests {
         assert!(matches!(open(foreign.clone()), Err(OpenError::NotAStore(_))));
         foreign.set_raw(&[0], Some(b"sqlite?"));
         assert!(matches!(open(foreign), Err(OpenError::NotAStore(_))));
-        let mut damaged = store_of_schema(CURRENT_SCHEMA);
+        let mut damaged = store_of_schema(1);
         assert!(matches!(open(damaged.clone()), Err(OpenError::Damaged(_))));
         damaged.set_raw(&[1], Some(b"short"));
         assert!(matches!(open(damaged), Err(OpenError::Damaged(_))));

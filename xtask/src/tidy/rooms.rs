@@ -28,7 +28,7 @@ const ROOMS: &[Room] = &[
     quiet("sturdy-types", &[], &["thiserror"]),
     quiet("sturdy-smallcaps", &["sturdy-types"], &["thiserror"]),
     // The hash tables have a fixed hash and are only looked into; proptest is for the `conformance` feature.
-    quiet("sturdy-store", &["sturdy-types"], &["foldhash", "hashbrown", "proptest", "thiserror"]),
+    quiet("sturdy-store", &["sturdy-types"], &["foldhash", "hashbrown", "proptest", "thiserror", "xxhash-rust"]),
     quiet("sturdy-remote", &["sturdy-types"], &["serde_json", "thiserror"]),
     quiet("sturdy-kernel", &["sturdy-types", "sturdy-store", "sturdy-smallcaps", "sturdy-remote"], &["thiserror"]),
     quiet("sturdy-node", &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel"], &["thiserror"]),
@@ -37,6 +37,10 @@ const ROOMS: &[Room] = &[
     street("sturdy-vat", &["sturdy-types", "sturdy-smallcaps"]),
     street("sturdy-transport", &["sturdy-types"]),
     street("sturdy-vat-js", &["sturdy-types", "sturdy-smallcaps", "sturdy-vat"]),
+    street(
+        "sturdy-sim",
+        &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel", "sturdy-node", "sturdy-vat"],
+    ),
     street(
         "sturdy-daemon",
         &[
@@ -62,6 +66,19 @@ const ROOMS: &[Room] = &[
             "sturdy-node",
             "sturdy-vat",
             "sturdy-vat-js",
+            "sturdy-daemon",
+        ],
+    ),
+    street(
+        "sturdy-fuzz",
+        &[
+            "sturdy-types",
+            "sturdy-smallcaps",
+            "sturdy-store",
+            "sturdy-remote",
+            "sturdy-kernel",
+            "sturdy-node",
+            "sturdy-identity",
             "sturdy-daemon",
         ],
     ),

@@ -2,7 +2,7 @@
 //! wait for an answer. The oid is a secret; its `Debug` and its text as a key do not show it.
 //!
 //! Keys: `71`, remote id and reply key · `72`, url id · `73`, the oid as raw UTF-8 · `74`, time and url id. `70` was used
-//! by schema 1.
+//! up to schema 2.
 
 use crate::key::{KeyPart, KeyReader, KeyWriter};
 use crate::record::{Corrupt, RecordReader, RecordWriter, Stored, stored_struct};
