@@ -84,7 +84,7 @@ impl Driver {
                     None | Some(Command::Shutdown) => break,
                     Some(command) => self.obey(command),
                 },
-                Some(news) = self.line_news.1.recv() => self.hear(news),
+                Some(news) = self.line_news.1.recv() => self.hear(&news),
                 event = self.swarm.select_next_some() => self.swarm_event(event),
                 Some(_) = self.tasks.join_next() => {}
                 () = tokio::time::sleep_until(deadline.into()) => self.tick(),
@@ -233,9 +233,9 @@ impl Driver {
         self.news.tell(Event::RelayLost { relay, why, retry_in });
     }
 
-    fn hear(&mut self, news: LineNews) {
+    fn hear(&mut self, news: &LineNews) {
         let now = Instant::now();
-        match news {
+        match *news {
             LineNews::NoLongerHalfOpen(peer) => self.peers.half_open_ended(peer),
             LineNews::Live(peer, connection, side, path) => {
                 self.live.insert(connection, Live { peer, side, path });

@@ -180,7 +180,7 @@ fn swarm(keypair: &Keypair, limits: &RelayLimits) -> Result<Swarm<Services>, std
 }
 
 fn circuit_config(limits: &RelayLimits) -> circuit::Config {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let rate = |count: u32| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
     let (reservations, circuits) = (rate(limits.reservations_per_minute), rate(limits.circuits_per_minute));
     circuit::Config {

@@ -30,7 +30,7 @@ async fn relay_event<T>(relay: &mut RelayServer, pick: impl Fn(RelayEvent) -> Op
 
 /// A host that is reached only through the relay.
 async fn hidden(seed: u8, relay: &str) -> Host {
-    let mut host = Host::start(TransportConfig { relays: vec![relay.to_owned()], ..config(seed, &[]) });
+    let mut host = Host::start(&TransportConfig { relays: vec![relay.to_owned()], ..config(seed, &[]) });
     reserved(&mut host).await;
     host
 }
@@ -77,7 +77,7 @@ async fn through_a_relay_over_tcp_and_websocket() {
 async fn a_relay_that_restarts_is_found_again() {
     let (server, at) = relay("/ip4/127.0.0.1/tcp/0", RelayLimits::default()).await;
     let mut b = hidden(2, &at).await;
-    let mut a = Host::start(TransportConfig { relays: vec![at.clone()], ..config(1, &[]) });
+    let mut a = Host::start(&TransportConfig { relays: vec![at.clone()], ..config(1, &[]) });
     reserved(&mut a).await;
     // No hint at all: our own relay is a way to everybody.
     a.handle.connect(&id(&b.handle), Vec::new()).expect("a peer id");
@@ -108,7 +108,7 @@ async fn a_relay_that_restarts_is_found_again() {
 async fn a_relay_without_a_place_is_told_and_asked_again() {
     let limits = RelayLimits { reservations: 0, ..RelayLimits::default() };
     let (_server, at) = relay("/ip4/127.0.0.1/tcp/0", limits).await;
-    let mut host = Host::start(TransportConfig { relays: vec![at.clone()], ..config(1, &[]) });
+    let mut host = Host::start(&TransportConfig { relays: vec![at.clone()], ..config(1, &[]) });
     for _ in 0..2 {
         let lost = host
             .wait("a refusal", |event| match event {
@@ -138,11 +138,11 @@ async fn a_direct_way_takes_over_where_there_is_one() {
     let (_server, at) = relay("/ip4/127.0.0.1/tcp/0", RelayLimits::default()).await;
     // Both listen, so that a direct way can be found; the hint names only the relay.
     let relays = vec![at.clone()];
-    let mut b = Host::start(TransportConfig { relays, ..config(2, &["/ip4/127.0.0.1/tcp/0"]) });
+    let mut b = Host::start(&TransportConfig { relays, ..config(2, &["/ip4/127.0.0.1/tcp/0"]) });
     reserved(&mut b).await;
     let mut limits = common::brisk();
     limits.superseded_millis = 10;
-    let mut a = Host::start(TransportConfig { limits, ..config(1, &["/ip4/127.0.0.1/tcp/0"]) });
+    let mut a = Host::start(&TransportConfig { limits, ..config(1, &["/ip4/127.0.0.1/tcp/0"]) });
     let (at_a, at_b) = introduce(&mut a, &mut b, &at).await;
     assert_eq!(at_a.path, Path::Relayed);
     let direct = a.connected().await;

@@ -199,7 +199,7 @@ async fn w_18_another_peer_at_the_address_is_refused() {
 
 #[tokio::test]
 async fn w_18_a_hint_does_not_reach_this_host() {
-    let mut a = Host::start(TransportConfig { reach: Reach::Internet, ..config(1, &[]) });
+    let mut a = Host::start(&TransportConfig { reach: Reach::Internet, ..config(1, &[]) });
     let mut b = Host::new(2, &["/ip4/127.0.0.1/tcp/0"]);
     let address = b.address().await;
     a.connect(&b, &address);
@@ -221,7 +221,7 @@ async fn w_18_a_hint_does_not_reach_this_host() {
 async fn a_frame_that_is_too_long_ends_the_connection() {
     let mut a = Host::new(1, &[]);
     let limits = TransportLimits { frame_bytes: 1000, ..brisk() };
-    let mut b = Host::start(TransportConfig { limits, ..config(2, &["/ip4/127.0.0.1/tcp/0"]) });
+    let mut b = Host::start(&TransportConfig { limits, ..config(2, &["/ip4/127.0.0.1/tcp/0"]) });
     let address = b.address().await;
     let (at_a, at_b) = introduce(&mut a, &mut b, &address).await;
     let refused = b.handle.transmit(at_b.connection, vec![0; 1001]);
@@ -266,7 +266,7 @@ async fn a_closed_peer_is_refused_until_it_is_wanted_again() {
 async fn a_slow_host_slows_its_peer() {
     let limits = TransportLimits { inbox_bytes: 1 << 20, frame_bytes: 64 << 10, ..brisk() };
     let mut a = Host::new(1, &[]);
-    let mut b = Host::start(TransportConfig { limits, ..config(2, &["/ip4/127.0.0.1/tcp/0"]) });
+    let mut b = Host::start(&TransportConfig { limits, ..config(2, &["/ip4/127.0.0.1/tcp/0"]) });
     let address = b.address().await;
     let (at_a, at_b) = introduce(&mut a, &mut b, &address).await;
     // `b` takes nothing. More than all buffers between the two can hold ends the connection at the sender, whose outbox
@@ -330,7 +330,7 @@ async fn shutting_down_ends_everything() {
 async fn bad_configurations_are_told() {
     let with = |listen: &[&str], relays: &[&str]| {
         let relays = relays.iter().map(ToString::to_string).collect();
-        start(TransportConfig { relays, ..config(1, listen) }).map(|_| ())
+        start(&TransportConfig { relays, ..config(1, listen) }).map(|_| ())
     };
     assert!(matches!(with(&["nonsense"], &[]), Err(StartError::NotAnAddress(_))));
     assert!(matches!(with(&["/ip4/203.0.113.1/tcp/1"], &[]), Err(StartError::Listen { .. })));

@@ -10,7 +10,7 @@ use sturdy_transport::{
 use sturdy_types::ConnectionId;
 
 /// Far longer than anything here takes on a busy machine.
-pub const HANG: Duration = Duration::from_secs(10);
+pub const HANG: Duration = Duration::from_mins(1);
 
 pub struct Host {
     pub handle: TransportHandle,
@@ -35,17 +35,17 @@ pub fn config(seed: u8, listen: &[&str]) -> TransportConfig {
 }
 
 impl Host {
-    pub fn start(config: TransportConfig) -> Self {
+    pub fn start(config: &TransportConfig) -> Self {
         let (handle, events) = start(config).expect("it starts");
         Self { handle, events, passed: Vec::new() }
     }
 
     pub fn new(seed: u8, listen: &[&str]) -> Self {
-        Self::start(config(seed, listen))
+        Self::start(&config(seed, listen))
     }
 
     pub fn with_protocols(seed: u8, listen: &[&str], protocols: Protocols) -> Self {
-        Self::start(TransportConfig { protocols, ..config(seed, listen) })
+        Self::start(&TransportConfig { protocols, ..config(seed, listen) })
     }
 
     /// Waits for an event that `pick` wants; others are kept for later waits.
@@ -65,13 +65,11 @@ impl Host {
                 self.passed.push(event);
             }
         };
-        match tokio::time::timeout(HANG, waiting).await {
-            Ok(found) => found,
-            Err(_) => {
-                let last = self.passed.len().saturating_sub(5);
-                panic!("waited in vain for {what}; passed last: {:?}", &self.passed[last..])
-            }
+        if let Ok(found) = tokio::time::timeout(HANG, waiting).await {
+            return found;
         }
+        let last = self.passed.len().saturating_sub(5);
+        panic!("waited in vain for {what}; passed last: {:?}", &self.passed[last..])
     }
 
     pub async fn address(&mut self) -> String {
