@@ -3,6 +3,7 @@
 
 mod check;
 mod fuzz;
+mod model;
 mod sim;
 mod soak;
 mod tidy;
@@ -14,6 +15,7 @@ cargo xtask check     every check, in order; stops at the first that fails
 cargo xtask tidy      only the rules of the house: directions, bans, sizes, headers
 cargo xtask oracle    compare with the npm packages that the vat-side layer stands in for (needs Node and npm)
 cargo xtask fuzz      run the fuzz targets; `fuzz events --seconds 300` for one of them and its time
+cargo xtask model     the link protocol explored exhaustively; `model --deep` with larger bounds
 cargo xtask sim       worlds of kernels under faults; `sim --seed 7 --trace`, `sim --seeds 500`, `sim --help`
 cargo xtask soak      the long proofs, noted in docs/soak.log; `soak kill` and the like for one of them";
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["tidy"] => check::tidy(),
         ["oracle"] => check::oracle(),
         ["fuzz", arguments @ ..] => fuzz::fuzz(arguments),
+        ["model", arguments @ ..] => model::model(arguments),
         ["sim", arguments @ ..] => sim::sim(arguments),
         ["soak", only @ ..] => soak::soak(only),
         _ => {

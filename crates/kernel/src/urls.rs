@@ -15,14 +15,18 @@ use sturdy_store::{
 use sturdy_types::{KRef, ObjectId, Oid, UrlId, VRef};
 
 impl Ctx<'_, '_> {
-    /// From now on whoever shows this oid gets the object.
+    /// From now on whoever shows this oid gets the object. Asked again in the same words, it is the same URL.
     pub(crate) fn issue_url(&mut self, target: KRef, oid: &Oid, terms: UrlTerms) -> Result<UrlInfo, Blame> {
         let object = self.known_object(self.settled_to(target)?)?;
         if terms.expires_at.is_some_and(|at| at <= self.now) {
             return Err(Refused::ExpiredAlready.into());
         }
-        if self.turn.has::<UrlsByOid>(oid)? {
-            return Err(Refused::NameTaken("this oid".into()).into());
+        if let Some(id) = self.get::<UrlsByOid>(oid)? {
+            // Whoever did not hear the answer asks again.
+            let info = self.url_info(id, &self.need::<Urls>(&id)?)?;
+            let once = info.uses != UrlUses::Many;
+            let same = info.object == object && once == (terms.uses == UrlUse::Once);
+            return if same { Ok(info) } else { Err(Refused::NameTaken("this oid".into()).into()) };
         }
         let limit = self.limits.urls;
         if self.turn.scan::<Urls>(&(), None, limit)?.len() >= limit {

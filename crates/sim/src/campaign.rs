@@ -21,7 +21,9 @@ pub struct Tally {
     pub failed: Vec<(u64, Violation)>,
     /// Sums over all that passed; the trace is not summed up.
     pub sum: Report,
-    /// The longest time of one seed.
+    /// Time that the seeds took on their cores.
+    pub cpu: Duration,
+    /// The longest of it for one seed.
     pub slowest: Duration,
     /// The seed that took it.
     pub slowest_seed: u64,
@@ -36,6 +38,7 @@ impl Tally {
             }
             Verdict::Failed { violation, .. } => self.failed.push((seed, violation)),
         }
+        self.cpu += took;
         if took > self.slowest {
             (self.slowest, self.slowest_seed) = (took, seed);
         }
@@ -59,12 +62,16 @@ pub fn campaign(
                     if seed >= seeds.end {
                         return;
                     }
-                    let began = Instant::now();
+                    let began = cpu_time();
                     let verdict = run(Plan::from_seed(seed), TraceTo::Memory);
                     if let Verdict::Failed { violation, .. } = &verdict {
                         failed(seed, violation);
                     }
-                    tally.lock().expect("no thread panics with the lock").add(seed, verdict, began.elapsed());
+                    tally.lock().expect("no thread panics with the lock").add(
+                        seed,
+                        verdict,
+                        cpu_time().saturating_sub(began),
+                    );
                 }
             });
         }
@@ -72,4 +79,11 @@ pub fn campaign(
     let mut tally = tally.into_inner().expect("no thread panics with the lock");
     tally.failed.sort_by_key(|(seed, _)| *seed);
     (tally, next.into_inner().min(seeds.end))
+}
+
+/// Time that this thread has had a core.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }

@@ -13,6 +13,7 @@ pub mod host;
 pub mod log;
 pub mod machine;
 pub mod network;
+pub mod patterns;
 pub mod plan;
 pub mod run;
 pub mod seen;

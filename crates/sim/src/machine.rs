@@ -11,7 +11,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 use sturdy_kernel::{DeathNote, Effect, Event, Fault};
 use sturdy_node::{AuditMode, Node};
-use sturdy_store::{ItemId, MemoryDisk, MemoryEngine};
+use sturdy_store::{ItemId, MemoryDisk, MemoryEngine, Store};
 use sturdy_types::{Delivery, Incarnation, KernelLimits, Millis, Outcome, RunId, SourceHash, VatId};
 use sturdy_vat::{SourceReader, StateReader, StateUnreadable, Vat};
 
@@ -103,6 +103,16 @@ impl Machine {
     /// The node, while the process runs.
     pub fn node(&self) -> Option<&Node> {
         self.life.as_ref().map(|life| &life.node)
+    }
+
+    /// The rows on its disk: what is durable, whatever the process believes.
+    pub fn on_disk(&self) -> MemoryEngine {
+        self.disk.snapshot()
+    }
+
+    /// What is on its disk, as a store of its own. None if it is no store.
+    pub fn durable(&self) -> Option<Store> {
+        Store::open(Box::new(self.on_disk()), self.incarnation).ok()
     }
 
     /// The process that runs, or ran last.

@@ -165,7 +165,7 @@ fn forever(args: &Args) -> Result<bool, String> {
 fn print(args: &Args, tally: &Tally, took: Duration) {
     let sum = &tally.sum;
     let seeds = tally.passed + tally.failed.len() as u64;
-    let core_hours = took.as_secs_f64() * threads(args) as f64 / 3_600.0;
+    let core_hours = tally.cpu.as_secs_f64() / 3_600.0;
     let per_hour = sum.events as f64 / core_hours / 1e6;
     if args.json {
         println!(
@@ -194,7 +194,7 @@ fn print(args: &Args, tally: &Tally, took: Duration) {
         sum.faults,
     );
     eprintln!(
-        "{per_hour:.1} million events per hour and core; one audit in {:.0} events; {:.1} virtual hours; slowest seed {} ({:.1} s)",
+        "{per_hour:.1} million events per hour of one core; one audit in {:.0} events; {:.1} virtual hours; slowest seed {} ({:.1} s)",
         sum.events as f64 / sum.audits.max(1) as f64,
         sum.time_ms as f64 / 3.6e6,
         tally.slowest_seed,

@@ -4,6 +4,7 @@ use crate::seen::{KernelNo, Seen};
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io;
+use sturdy_kernel::{Effect, Event};
 use sturdy_types::Millis;
 
 /// How many lines are kept for a failure.
@@ -35,7 +36,15 @@ impl Trace {
     /// What a kernel did or was told.
     pub fn seen(&mut self, now: Millis, kernel: KernelNo, seen: &Seen) {
         self.line(now, |line| {
-            let _ = write!(line, "k{kernel} {seen:?}");
+            let _ = match seen {
+                Seen::Event(Event::Received { connection, frame }) => {
+                    write!(line, "k{kernel} Received({connection}, {})", String::from_utf8_lossy(frame))
+                }
+                Seen::Outer(Effect::Transmit { connection, bytes }) => {
+                    write!(line, "k{kernel} Transmit({connection}, {})", String::from_utf8_lossy(bytes))
+                }
+                seen => write!(line, "k{kernel} {seen:?}"),
+            };
         });
     }
 

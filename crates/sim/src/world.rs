@@ -75,6 +75,8 @@ pub struct World {
     network: Network,
     knobs: Rc<Knobs>,
     urls: Vec<Url>,
+    /// Lines that are gone, and who has not noticed.
+    half_closed: Vec<(KernelNo, ConnectionId)>,
     checkers: Vec<Box<dyn Checker>>,
     trace: Trace,
     report: Report,
@@ -101,6 +103,7 @@ impl World {
             network: Network::default(),
             knobs,
             urls: Vec::new(),
+            half_closed: Vec::new(),
             checkers: checkers::all(&plan),
             trace: Trace::new(to),
             report: Report::default(),
@@ -145,12 +148,17 @@ impl World {
         self.settle()?;
         for url in self.urls.clone() {
             for kernel in (0..self.machines.len()).filter(|kernel| *kernel != url.issuer) {
-                let boot = self.machines[kernel].process().boot;
-                let redeem = self.hosts[kernel].redeem(&url, peer(kernel), boot);
-                self.ask(kernel, redeem)?;
+                self.redeem(kernel, &url)?;
             }
         }
         self.settle()
+    }
+
+    /// A host redeems a text, of a peer that it may not know yet.
+    fn redeem(&mut self, kernel: KernelNo, url: &Url) -> Step {
+        let boot = self.machines[kernel].process().boot;
+        let redeem = self.hosts[kernel].redeem(url, peer(kernel), boot);
+        self.ask(kernel, redeem)
     }
 
     /// The step under way.
@@ -273,6 +281,21 @@ impl World {
         Ok(())
     }
 
+    /// A line is gone, and one of its ends does not notice.
+    fn half_close(&mut self, connection: ConnectionId, unaware: usize) -> Step {
+        let Some(ends) = self.network.close(connection) else { return Ok(()) };
+        self.half_closed.push((ends[unaware], connection));
+        self.event(ends[1 - unaware], Event::Disconnected { connection })
+    }
+
+    /// Whoever has not noticed that a line is gone does so now.
+    fn notice_half_closed(&mut self) -> Step {
+        for (kernel, connection) in std::mem::take(&mut self.half_closed) {
+            self.event(kernel, Event::Disconnected { connection })?;
+        }
+        Ok(())
+    }
+
     /// A line ends. Who hung up knows already.
     fn break_line(&mut self, connection: ConnectionId, knows: Option<KernelNo>) -> Step {
         for end in self.network.close(connection).into_iter().flatten() {
@@ -317,6 +340,7 @@ impl World {
     fn restart(&mut self, kernel: KernelNo, with: BeginsWith, died_on: Option<DeathNote>) -> Step {
         self.machines[kernel].end();
         self.show(kernel)?;
+        self.half_closed.retain(|(unaware, _)| *unaware != kernel);
         for (other, connection) in self.network.ended(kernel) {
             self.event(other, Event::Disconnected { connection })?;
         }

@@ -3,9 +3,10 @@
 //! the two sides agree on a protocol.
 //!
 //! What always holds: only that one line is ever changed; from the line on that settles the protocol, bytes pass
-//! untouched. Not here: agreeing on a protocol, which stays libp2p's.
+//! untouched, except for the first message of a relay (`strip`). Not here: agreeing on a protocol, which stays libp2p's.
 
 use crate::frames::write_prefix;
+use crate::strip;
 use futures::io::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use std::io;
@@ -20,7 +21,9 @@ const HEADER_LINE: &[u8] = b"/multistream/1.0.0\n";
 
 /// Bytes of a line that is looked at. A longer one ends the rewriting, not the stream.
 const MAX_LINE_BYTES: usize = 1024;
-/// Bytes of the length before a line, for lines of up to `MAX_LINE_BYTES`.
+/// Bytes of a relay's message that is looked at. They may be longer than lines: they name addresses.
+const MAX_MESSAGE_BYTES: usize = 16_000;
+/// Bytes of the length before a line or message.
 const MAX_PREFIX_BYTES: usize = 2;
 /// Bytes taken from the wire at once while a protocol is being settled.
 const READ_BYTES: usize = 256;
@@ -74,6 +77,8 @@ pub(crate) struct Renamed<S> {
     opener: Opener,
     /// The protocol is settled: everything passes as it is.
     settled: bool,
+    /// A field that is left out of the first message that we write.
+    strip: Option<u64>,
     incoming: Line,
     outgoing: Line,
     /// Taken from the wire, not looked at yet.
@@ -88,7 +93,45 @@ impl<S> Renamed<S> {
     fn new(inner: S, opener: Opener) -> Self {
         let (incoming, outgoing) = (Line::default(), Line::default());
         let (unread, to_reader, to_wire) = (Pending::default(), Pending::default(), Pending::default());
-        Self { inner, opener, settled: false, incoming, outgoing, unread, to_reader, to_wire }
+        Self { inner, opener, settled: false, strip: None, incoming, outgoing, unread, to_reader, to_wire }
+    }
+
+    /// Takes a piece of the line that is being written; says how many bytes.
+    fn take_line(&mut self, buf: &[u8]) -> usize {
+        let (taken, fate) = self.outgoing.feed(buf, MAX_LINE_BYTES);
+        match fate {
+            Fate::Unfinished => {}
+            Fate::Unknown(bytes) => {
+                self.settled = true;
+                self.to_wire.put(&bytes);
+            }
+            Fate::Whole { prefix, line } => {
+                if self.opener == Opener::Peer && settles(&line) {
+                    self.settled = true;
+                    self.strip = strip::of_a_peers_stream(&line);
+                }
+                self.to_wire.put_renamed(&prefix, &line, INSIDE_LINE, OUTSIDE_LINE);
+            }
+        }
+        taken
+    }
+
+    /// Takes a piece of the first message of a relay; says how many bytes.
+    fn take_message(&mut self, buf: &[u8]) -> usize {
+        let (taken, fate) = self.outgoing.feed(buf, MAX_MESSAGE_BYTES);
+        match fate {
+            Fate::Unfinished => {}
+            Fate::Unknown(bytes) => {
+                self.strip = None;
+                self.to_wire.put(&bytes);
+            }
+            Fate::Whole { line, .. } => {
+                let message = strip::without_field(&line, self.strip.take().unwrap_or_default());
+                write_prefix(message.len(), &mut self.to_wire.bytes);
+                self.to_wire.put(&message);
+            }
+        }
+        taken
     }
 }
 
@@ -129,7 +172,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Renamed<S> {
                 }
                 this.unread.put(&bytes[..count]);
             }
-            let (taken, fate) = this.incoming.feed(this.unread.rest());
+            let (taken, fate) = this.incoming.feed(this.unread.rest(), MAX_LINE_BYTES);
             this.unread.advance(taken);
             match fate {
                 Fate::Unfinished => {}
@@ -138,7 +181,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Renamed<S> {
                     this.to_reader.put(&bytes);
                 }
                 Fate::Whole { prefix, line } => {
-                    this.settled |= this.opener == Opener::Us && settles(&line);
+                    if this.opener == Opener::Us && settles(&line) {
+                        this.settled = true;
+                        this.strip = strip::of_our_stream(&line);
+                    }
                     this.to_reader.put_renamed(&prefix, &line, OUTSIDE_LINE, INSIDE_LINE);
                 }
             }
@@ -150,21 +196,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Renamed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.poll_drain(cx))?;
-        if this.settled {
+        if this.settled && this.strip.is_none() {
             return Pin::new(&mut this.inner).poll_write(cx, buf);
         }
-        let (taken, fate) = this.outgoing.feed(buf);
-        match fate {
-            Fate::Unfinished => {}
-            Fate::Unknown(bytes) => {
-                this.settled = true;
-                this.to_wire.put(&bytes);
-            }
-            Fate::Whole { prefix, line } => {
-                this.settled |= this.opener == Opener::Peer && settles(&line);
-                this.to_wire.put_renamed(&prefix, &line, INSIDE_LINE, OUTSIDE_LINE);
-            }
-        }
+        let taken = if this.settled { this.take_message(buf) } else { this.take_line(buf) };
         // Whether it can leave at once does not matter: whoever writes flushes.
         if let Poll::Ready(Err(error)) = this.poll_drain(cx) {
             return Poll::Ready(Err(error));
@@ -208,8 +243,8 @@ struct Line {
 }
 
 impl Line {
-    /// Takes from the front of `bytes`, at most to the end of the line; says how many.
-    fn feed(&mut self, bytes: &[u8]) -> (usize, Fate) {
+    /// Takes from the front of `bytes`, at most to the end of the line, which may have `limit` bytes; says how many.
+    fn feed(&mut self, bytes: &[u8], limit: usize) -> (usize, Fate) {
         let mut taken = 0;
         while self.length.is_none() {
             let Some(&byte) = bytes.get(taken) else { return (taken, Fate::Unfinished) };
@@ -219,7 +254,7 @@ impl Line {
                 let length = self.prefix.iter().rev().fold(0, |sum, byte| (sum << 7) | usize::from(byte & 0x7f));
                 self.length = Some(length);
             }
-            if self.prefix.len() > MAX_PREFIX_BYTES || self.length.is_some_and(|length| length > MAX_LINE_BYTES) {
+            if self.prefix.len() > MAX_PREFIX_BYTES || self.length.is_some_and(|length| length > limit) {
                 return (taken, Fate::Unknown(self.take()));
             }
         }

@@ -151,11 +151,11 @@ impl Default for TransportLimits {
 
 impl TransportLimits {
     pub(crate) fn dials_per_peer(&self) -> Rate {
-        Rate { capacity: self.dials_per_minute_per_peer, period: Duration::from_secs(60) }
+        Rate { capacity: self.dials_per_minute_per_peer, period: Duration::from_mins(1) }
     }
 
     pub(crate) fn inbound_streams_per_peer(&self) -> Rate {
-        Rate { capacity: self.inbound_streams_per_minute_per_peer, period: Duration::from_secs(60) }
+        Rate { capacity: self.inbound_streams_per_minute_per_peer, period: Duration::from_mins(1) }
     }
 
     pub(crate) fn inbound_connections(&self) -> Rate {

@@ -14,7 +14,7 @@ use crate::streams::StreamNews;
 use crate::swarm::{Stack, StackEvent};
 use crate::wake::Clocks;
 use futures::StreamExt;
-use libp2p::core::transport::ListenerId;
+use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId as Dial, DialError, Stream, Swarm, SwarmEvent};
@@ -30,6 +30,8 @@ use tokio::task::JoinSet;
 const TICK: Duration = Duration::from_secs(15);
 /// How long a dial waits for room.
 const NO_ROOM: Duration = Duration::from_secs(1);
+/// Causes of causes that are told.
+const MAX_CAUSES: usize = 8;
 /// Reasons of one failed dial that are told.
 const TOLD_REASONS: usize = 4;
 
@@ -82,7 +84,7 @@ impl Driver {
                     None | Some(Command::Shutdown) => break,
                     Some(command) => self.obey(command),
                 },
-                Some(news) = self.line_news.1.recv() => self.hear(news),
+                Some(news) = self.line_news.1.recv() => self.hear(&news),
                 event = self.swarm.select_next_some() => self.swarm_event(event),
                 Some(_) = self.tasks.join_next() => {}
                 () = tokio::time::sleep_until(deadline.into()) => self.tick(),
@@ -231,9 +233,9 @@ impl Driver {
         self.news.tell(Event::RelayLost { relay, why, retry_in });
     }
 
-    fn hear(&mut self, news: LineNews) {
+    fn hear(&mut self, news: &LineNews) {
         let now = Instant::now();
-        match news {
+        match *news {
             LineNews::NoLongerHalfOpen(peer) => self.peers.half_open_ended(peer),
             LineNews::Live(peer, connection, side, path) => {
                 self.live.insert(connection, Live { peer, side, path });
@@ -369,7 +371,20 @@ fn chance() -> u64 {
 }
 
 fn told(error: &DialError) -> String {
-    let DialError::Transport(failures) = error else { return error.to_string() };
-    let told = failures.iter().take(TOLD_REASONS).map(|(address, error)| format!("{address}: {error}"));
+    let DialError::Transport(failures) = error else { return chain(error) };
+    let told = failures.iter().take(TOLD_REASONS).map(|(address, error)| match error {
+        TransportError::MultiaddrNotSupported(_) => format!("{address}: it cannot be dialled, or is out of reach"),
+        TransportError::Other(error) => format!("{address}: {}", chain(error)),
+    });
     told.collect::<Vec<_>>().join("; ")
+}
+
+/// An error with its causes: libp2p's own texts are often empty.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut told: Vec<String> =
+        causes.take(MAX_CAUSES).map(ToString::to_string).filter(|told| !told.is_empty()).collect();
+    // Some repeat their cause's text.
+    told.dedup();
+    told.join(": ")
 }

@@ -30,11 +30,15 @@ pub enum FrameError {
 /// The length prefix of a frame of `length` bytes.
 pub(crate) fn write_prefix(length: usize, out: &mut Vec<u8>) {
     let mut rest = length;
-    while rest >= 0x80 {
-        out.push((rest & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = rest.to_le_bytes();
         rest >>= 7;
+        if rest == 0 {
+            out.push(low & 0x7f);
+            return;
+        }
+        out.push(low | 0x80);
     }
-    out.push((rest & 0x7f) as u8);
 }
 
 /// Cuts a stream into frames.

@@ -17,9 +17,11 @@ mod gate;
 mod handle;
 mod line;
 mod peers;
+pub mod relay;
 mod relays;
 mod start;
 mod streams;
+mod strip;
 mod swarm;
 mod wake;
 

@@ -256,11 +256,6 @@ impl Peers {
         });
     }
 
-    /// Peers that are remembered.
-    pub(crate) fn len(&self) -> usize {
-        self.table.len()
-    }
-
     fn lines(&self) -> usize {
         self.table.values().map(|entry| entry.lines.len()).sum()
     }
@@ -303,3 +298,6 @@ pub(crate) fn backoff(base_millis: u64, cap_millis: u64, failures: u32, chance: 
     let bound = base_millis.saturating_mul(1u64.checked_shl(failures.min(62)).unwrap_or(u64::MAX)).min(cap_millis);
     Duration::from_millis(chance % (bound + 1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,7 @@ pub enum StartError {
 }
 
 /// Starts a transport. Runs on the tokio runtime of the caller, which must have its IO and time enabled.
-pub fn start(config: TransportConfig) -> Result<(TransportHandle, Events), StartError> {
+pub fn start(config: &TransportConfig) -> Result<(TransportHandle, Events), StartError> {
     let limits = config.limits.clone();
     let relays = config.relays.iter().map(|text| relay(text)).collect::<Result<Vec<_>, _>>()?;
     if relays.len() > limits.relays {
@@ -59,7 +59,7 @@ pub fn start(config: TransportConfig) -> Result<(TransportHandle, Events), Start
     let listen = config.listen.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
     let keypair = keypair(config.seed)?;
     let us = keypair.public().to_peer_id();
-    let mut swarm = crate::swarm::swarm(&keypair, &config, &Rules::new(config.reach, &relays))?;
+    let mut swarm = crate::swarm::swarm(&keypair, config, &Rules::new(config.reach, &relays))?;
     for address in listen {
         swarm
             .listen_on(address.clone())

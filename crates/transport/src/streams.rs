@@ -259,10 +259,10 @@ impl ConnectionHandler for Handler {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<Offer, Offer>) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (stream, wire), .. }) => {
-                if self.said.len() < MAX_SAID {
-                    self.say(FromHandler::Inbound(stream, wire));
-                }
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: (stream, wire), .. })
+                if self.said.len() < MAX_SAID =>
+            {
+                self.say(FromHandler::Inbound(stream, wire));
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: (stream, wire), .. }) => {
                 self.opening = self.opening.saturating_sub(1);

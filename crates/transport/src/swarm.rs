@@ -3,11 +3,12 @@
 //! What always holds: each dial passes the gate, below the lookup of names; each substream passes the rewriting of the
 //! reference's protocol name. Not here: what is done with it (`driver`).
 
+use crate::addresses::Reach;
 use crate::alias::Aliased;
 use crate::config::{TransportConfig, TransportLimits};
 use crate::gate::{Gate, Rules};
 use crate::streams::Streams;
-use futures::future::Either;
+use futures::io::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::transport::{Boxed, MemoryTransport, Transport};
@@ -80,33 +81,64 @@ fn connection_limits(limits: &TransportLimits) -> connection_limits::ConnectionL
         .with_max_established_per_peer(at_most(limits.connections_per_peer))
 }
 
+/// The transports of a kernel.
 fn transport(
     keypair: &Keypair,
     rules: &Rules,
     relay_transport: relay::client::Transport,
     limits: &TransportLimits,
 ) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
-    let noise = noise::Config::new(keypair).map_err(crate::gate::other)?;
-    let mut muxing = yamux::Config::default();
-    muxing.set_max_num_streams(SUBSTREAMS);
-    let streams = relay_transport
-        .or_transport(websocket::Config::new(tcp_behind(rules)))
-        .or_transport(tcp_behind(rules))
-        .or_transport(Gate::new(MemoryTransport::default(), rules.clone()))
-        .upgrade(Version::V1Lazy)
-        .authenticate(noise)
-        .multiplex(muxing);
-    let datagrams = named(|| Gate::new(quic::tokio::Transport::new(quic::Config::new(keypair)), rules.clone()));
-    let both = streams.or_transport(datagrams).map(|either, _| match either {
-        Either::Left((peer, muxer)) => (peer, StreamMuxerBox::new(Aliased(StreamMuxerBox::new(muxer)))),
-        Either::Right((peer, muxer)) => (peer, StreamMuxerBox::new(Aliased(StreamMuxerBox::new(muxer)))),
-    });
-    Ok(TransportTimeout::new(both, Duration::from_millis(limits.dial_millis)).boxed())
+    let through_relays = secured(relay_transport, &noise(keypair)?);
+    let all = through_relays.or_transport(direct(keypair, rules)?).map(|either, _| either.into_inner());
+    Ok(TransportTimeout::new(all, Duration::from_millis(limits.dial_millis)).boxed())
 }
 
-/// TCP behind the gate, behind the lookup of names.
-fn tcp_behind(rules: &Rules) -> dns::tokio::Transport<Gate<tcp::tokio::Transport>> {
-    named(|| Gate::new(tcp::tokio::Transport::new(tcp::Config::default()), rules.clone()))
+/// The transports of a relay server, which dials nobody.
+pub(crate) fn relay_transport(keypair: &Keypair, patience: Duration) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
+    let direct = direct(keypair, &Rules::new(Reach::Internet, &[]))?;
+    Ok(TransportTimeout::new(direct, patience).boxed())
+}
+
+/// WebSocket, TCP, QUIC and memory. The order matters: where names are looked up, everything is taken for supported; and
+/// WebSocket looks up its names itself, because it tells them to the server.
+fn direct(keypair: &Keypair, rules: &Rules) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
+    let noise = noise(keypair)?;
+    let web = secured(websocket::Config::new(named(|| tcp_behind(rules))), &noise);
+    let plain = named(|| {
+        let memory = Gate::new(MemoryTransport::default(), rules.clone());
+        let streams = secured(tcp_behind(rules).or_transport(memory), &noise);
+        streams.or_transport(datagrams(keypair, rules)).map(|either, _| either.into_inner()).boxed()
+    });
+    Ok(web.or_transport(plain).map(|either, _| either.into_inner()).boxed())
+}
+
+/// Noise and Yamux over a stream.
+fn secured<T>(inner: T, noise: &noise::Config) -> Boxed<(PeerId, StreamMuxerBox)>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    let mut muxing = yamux::Config::default();
+    muxing.set_max_num_streams(SUBSTREAMS);
+    let muxed = inner.upgrade(Version::V1Lazy).authenticate(noise.clone()).multiplex(muxing);
+    muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased(muxer)))).boxed()
+}
+
+/// QUIC, which brings security and streams of its own.
+fn datagrams(keypair: &Keypair, rules: &Rules) -> Boxed<(PeerId, StreamMuxerBox)> {
+    let quic = Gate::new(quic::tokio::Transport::new(quic::Config::new(keypair)), rules.clone());
+    quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased(muxer)))).boxed()
+}
+
+fn tcp_behind(rules: &Rules) -> Gate<tcp::tokio::Transport> {
+    Gate::new(tcp::tokio::Transport::new(tcp::Config::default()), rules.clone())
+}
+
+fn noise(keypair: &Keypair) -> io::Result<noise::Config> {
+    noise::Config::new(keypair).map_err(crate::gate::other)
 }
 
 /// Looks up names as the system does; where the system does not say how, names are not known.

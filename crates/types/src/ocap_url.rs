@@ -182,20 +182,20 @@ fn split(text: &str) -> Result<(&str, &str), OcapUrlError> {
     }
 }
 
-/// The text with the secret of every OCAP URL in it left out: for logs and dumps.
+/// The text with the secret of every OCAP URL in it left out, also of one that is broken into lines, which
+/// [`OcapUrl::parse`] reads: for logs and dumps.
 pub fn redact_urls(text: &str) -> Cow<'_, str> {
-    const SCHEME: &[u8] = b"ocap:";
     let bytes = text.as_bytes();
     let mut out = String::new();
     let mut copied = 0;
     let mut at = 0;
-    while at + SCHEME.len() <= bytes.len() {
-        if !bytes[at..at + SCHEME.len()].eq_ignore_ascii_case(SCHEME) {
+    while at < bytes.len() {
+        let Some(scheme) = scheme_bytes(&bytes[at..]) else {
             at += 1;
             continue;
-        }
-        let start = at + SCHEME.len();
-        let secret = bytes[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        };
+        let start = at + scheme;
+        let secret = secret_bytes(&bytes[start..]);
         at = start + secret;
         if secret > 0 {
             out.push_str(&text[copied..start]);
@@ -208,6 +208,33 @@ pub fn redact_urls(text: &str) -> Cow<'_, str> {
     }
     out.push_str(&text[copied..]);
     Cow::Owned(out)
+}
+
+/// What a URL may be broken by.
+const fn is_break(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\r' | b'\n')
+}
+
+/// The length of `ocap:` at the beginning, line breaks in it included.
+fn scheme_bytes(bytes: &[u8]) -> Option<usize> {
+    let mut wanted = b"ocap:".iter().peekable();
+    for (at, byte) in bytes.iter().enumerate() {
+        if at == 0 || !is_break(*byte) {
+            wanted.next_if(|wanted| byte.eq_ignore_ascii_case(wanted))?;
+            if wanted.peek().is_none() {
+                return Some(at + 1);
+            }
+        }
+    }
+    None
+}
+
+/// The length of the secret after the scheme. Past a line break it goes on only if an `@` ends it: otherwise what follows
+/// is another line.
+fn secret_bytes(bytes: &[u8]) -> usize {
+    let line = bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let lines = bytes.iter().take_while(|byte| byte.is_ascii_alphanumeric() || is_break(**byte)).count();
+    if bytes.get(lines) == Some(&b'@') { lines } else { line }
 }
 
 /// The beginning of a text that may be long.
@@ -293,6 +320,8 @@ mod tests {
         let told = r#"["redeemURL",["ocap:zSecret@peer","OCAP:zTwo"]] ocap: ocap:@ ocap:"#;
         assert_eq!(redact_urls(told), r#"["redeemURL",["ocap:…@peer","OCAP:…"]] ocap: ocap:@ ocap:"#);
         assert_eq!(redact_urls("nothing"), "nothing");
+        assert_eq!(redact_urls("o\r\ncap:\nzSec\nret\n@peer"), "o\r\ncap:…@peer");
+        assert_eq!(redact_urls("ocap:zSecret\nnext line"), "ocap:…\nnext line");
         assert_eq!(redact_urls("öcap:ocap:zé"), "öcap:ocap:…é");
     }
 

@@ -34,6 +34,7 @@ const ROOMS: &[Room] = &[
     quiet("sturdy-node", &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel"], &["thiserror"]),
     street("sturdy-store-sqlite", &["sturdy-types", "sturdy-store"]),
     street("sturdy-identity", &["sturdy-types"]),
+    street("sturdy-torn-disk", &[]),
     street("sturdy-vat", &["sturdy-types", "sturdy-smallcaps"]),
     street("sturdy-transport", &["sturdy-types"]),
     street("sturdy-vat-js", &["sturdy-types", "sturdy-smallcaps", "sturdy-vat"]),
@@ -86,7 +87,7 @@ const ROOMS: &[Room] = &[
 ];
 
 /// Crates that have the workspace's lints in a table of their own, because one file of theirs may be unsafe.
-const OWN_LINTS: &[&str] = &["sturdy-vat-js"];
+const OWN_LINTS: &[&str] = &["sturdy-torn-disk", "sturdy-vat-js"];
 
 /// True for the source (not the tests) of a quiet crate.
 pub fn is_quiet_source(file: &str) -> bool {

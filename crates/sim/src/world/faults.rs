@@ -45,11 +45,11 @@ impl World {
         if fault == Fault::LineBroken || fault == Fault::HalfClosed {
             let lines = self.network.lines();
             let Some(line) = self.dice.pick(&lines) else { return Ok(()) };
-            let knows = match (fault, self.network.ends(line)) {
-                (Fault::HalfClosed, Some(ends)) => Some(ends[self.dice.below(2)]),
-                _ => None,
-            };
-            return self.break_line(line, knows);
+            if fault == Fault::LineBroken {
+                return self.break_line(line, None);
+            }
+            let unaware = self.dice.below(2);
+            return self.half_close(line, unaware);
         }
         let ways: Vec<Way> = self.network.ways(self.now);
         let Some(way) = self.dice.pick(&ways) else { return Ok(()) };

@@ -25,7 +25,7 @@ impl World {
             }
             self.commit(kernel, usize::MAX)?;
         }
-        // Lines of which only one side has noticed the end are gone for the other, too.
+        self.notice_half_closed()?;
         for connection in self.network.lines() {
             self.break_line(connection, None)?;
         }
@@ -81,6 +81,15 @@ impl World {
         Err(self.violation("liveness", "the world does not come to rest"))
     }
 
+    /// Every vat is asked for its garbage.
+    fn reap_all(&mut self) -> Step {
+        for kernel in 0..self.machines.len() {
+            let reap = self.hosts[kernel].order(Request::Reap(Vec::new()));
+            self.ask(kernel, reap)?;
+        }
+        Ok(())
+    }
+
     /// Hosts let go of everything; garbage is looked for until nothing changes.
     fn let_go(&mut self) -> Step {
         for kernel in 0..self.machines.len() {
@@ -88,7 +97,16 @@ impl World {
                 self.ask(kernel, asked)?;
             }
         }
+        self.reap_all()?;
         self.settle()?;
+        let step = self.step;
+        for checker in &mut self.checkers {
+            let said = checker.all_answered(&self.machines);
+            said.map_err(|what| Violation {
+                checker: checker.name(),
+                what: format!("when all was answered, after step {step}: {what}"),
+            })?;
+        }
         for kernel in 0..self.machines.len() {
             let acknowledge = self.hosts[kernel].acknowledge_all();
             for asked in acknowledge.into_iter().chain(self.hosts[kernel].withdraw_all()) {
@@ -96,10 +114,7 @@ impl World {
             }
         }
         for _ in 0..2 + 2 * self.machines.len() {
-            for kernel in 0..self.machines.len() {
-                let reap = self.hosts[kernel].order(Request::Reap(Vec::new()));
-                self.ask(kernel, reap)?;
-            }
+            self.reap_all()?;
             self.settle()?;
             for kernel in 0..self.machines.len() {
                 self.event(kernel, Event::Idle)?;

@@ -1,7 +1,7 @@
 //! What happens next, as long as the run goes on under faults.
 
-use super::{Step, World};
-use crate::machine::{Machine, peer};
+use super::{Step, World, peer};
+use crate::machine::Machine;
 use crate::plan::Fault;
 use crate::seen::KernelNo;
 use sturdy_kernel::{Event, Request};
@@ -72,6 +72,10 @@ impl World {
     /// Time goes on; who waits for it is told.
     pub(super) fn pass(&mut self, ms: u64) -> Step {
         self.now += ms;
+        // Sooner or later a transport finds out that nobody is at the other end.
+        if ms > 10_000 {
+            self.notice_half_closed()?;
+        }
         for kernel in 0..self.machines.len() {
             if self.machines[kernel].deadline().is_some_and(|at| at <= self.now) {
                 self.event(kernel, Event::Tick)?;
@@ -88,10 +92,15 @@ impl World {
             9 | 10 => self.hosts[kernel].issue(&mut self.dice, peer(kernel), boot),
             11..=13 => {
                 let foreign: Vec<_> = self.urls.iter().filter(|url| url.issuer != kernel).cloned().collect();
-                let url = self.dice.pick(&foreign);
-                url.map(|url| self.hosts[kernel].redeem(&url, peer(kernel), boot))
+                return match self.dice.pick(&foreign) {
+                    Some(url) => self.redeem(kernel, &url),
+                    None => Ok(()),
+                };
             }
             14 => self.hosts[kernel].acknowledge(&mut self.dice),
+            _ if self.hosts[kernel].vats.len() < self.plan.vats && self.dice.once_in(4) => {
+                Some(self.hosts[kernel].launch(self.plan.vats))
+            }
             _ if self.dice.once_in(4) => Some(self.hosts[kernel].order(Request::Reap(Vec::new()))),
             _ => Some(self.hosts[kernel].ask_status()),
         };
