@@ -32,9 +32,13 @@ pub use apply::{answer_for, apply, tidy_up};
 pub use audit::{AuditReport, audit};
 pub use blame::{Blame, Fault, Refused, VatFault};
 pub use control::{
-    Answer, LaunchRequest, OnClose, PeerInfo, Request, ServiceInfo, Status, SubclusterInfo, Ticket, VatInfo, VatPhase,
+    Answer, LaunchRequest, OnClose, Patience, PeerInfo, Request, ServiceInfo, Status, SubclusterInfo, Ticket, VatInfo,
+    VatPhase,
 };
 pub use crank::{Begun, Crossings, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice};
-pub use remotes::{Before, Greeting, Heard, LinkNews, greet, hear, hear_ack, hello, standing_with};
+pub use remotes::{
+    Before, Greeting, Heard, LinkNews, Presence, dial_failed, greet, hear, hear_ack, hello, room_for_calls, skip_gap,
+    standing_with,
+};

@@ -9,9 +9,12 @@
 //! decides when a group ends (`sturdy-daemon`, `sturdy-sim`).
 
 mod flight;
+mod hearing;
+mod held;
 mod links;
 mod node;
 mod ready;
+mod talk;
 
 pub use flight::{FlightRecord, Moment};
 pub use node::{AuditMode, Node, NodeStats};

@@ -49,7 +49,7 @@ impl Ctx<'_, '_> {
         let record = CallRecord { request: None, target: promise.into(), state: CallState::Waiting(promise) };
         self.put::<Calls>(&call, &record);
         self.subscribe(promise, Subscriber::Call(call))?;
-        if let Some(error) = self.not_open(remote)? {
+        if let Some(error) = self.not_open(remote, 1)? {
             self.settle(promise, true, error.to_capdata())?;
         } else {
             self.put::<Redemptions>(&(remote, key.clone()), &promise);
@@ -66,6 +66,9 @@ impl Ctx<'_, '_> {
         key: String,
     ) -> Result<Result<(), Offence>, Fault> {
         let reply = match self.get::<IssuedUrls>(url)? {
+            Some(_) if !self.may_name(&self.remote_cursor(remote)?, 1) => {
+                RedeemReply::Refused("there is no room for another reference in the conversation".into())
+            }
             Some(id) => {
                 let seq = self.remote_cursor(remote)?.next_send;
                 RedeemReply::Granted(super::names::flipped(self.kernel_to_remote(remote, id.into(), seq)?))
