@@ -25,6 +25,11 @@ fn victim(limits: &KernelLimits) -> Worlds {
     w
 }
 
+/// The same from a peer that is not of our own kind.
+fn greet_as_whatever(w: &mut Worlds, incarnation: &str) {
+    w.forge(0, &format!(r#"{{"method":"handshake","params":{{"incarnationId":"{incarnation}"}}}}"#));
+}
+
 fn greet(w: &mut Worlds, incarnation: &str) {
     w.forge(
         0,
@@ -178,8 +183,13 @@ proptest! {
 
     /// The audit runs after every turn, and a fault would panic.
     #[test]
-    fn no_peer_breaks_the_kernel(lies in proptest::collection::vec(lie(), 1..60)) {
-        let mut w = victim(&KernelLimits::default());
+    fn no_peer_breaks_the_kernel(
+        lies in proptest::collection::vec(lie(), 1..60), whatever in any::<bool>(), remote_names in 6u64..60,
+    ) {
+        let mut w = victim(&KernelLimits { remote_names, ..KernelLimits::default() });
+        let greet = if whatever { greet_as_whatever } else { greet };
+        w.dial(1, 0);
+        greet(&mut w, "bb");
         let mut life = 0;
         let mut script = "keep result";
         for lie in lies {

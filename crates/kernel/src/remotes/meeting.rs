@@ -145,6 +145,9 @@ impl Ctx<'_, '_> {
             return Ok(());
         }
         self.apply_verdict(remote, &decided)?;
+        if matches!(decided, Verdict::StateLost { why: Loss::SetBackHere, .. }) {
+            return self.say_that_we_forgot(remote, connection, side);
+        }
         let kind = if hello.sturdy.is_some() { PeerKind::Sturdy } else { PeerKind::Whatever };
         let mut record = self.need::<Remotes>(&remote)?;
         record.peer_incarnation = Some(hello.incarnation);
@@ -172,6 +175,26 @@ impl Ctx<'_, '_> {
             return Ok(());
         }
         self.effects.links.push(LinkNews::Bound { connection, remote, conversation, kind });
+        Ok(())
+    }
+
+    /// Our own store was set back. The peer has to end its side as a loss of state too, and knows it by this: we say that
+    /// we have never seen it, until it has heard that and greets anew.
+    fn say_that_we_forgot(&mut self, remote: RemoteId, connection: ConnectionId, side: Side) -> Result<(), Fault> {
+        let mut record = self.need::<Remotes>(&remote)?;
+        record.peer_incarnation = None;
+        self.put::<Remotes>(&remote, &record);
+        self.drain()?;
+        match side {
+            Side::Listener => {
+                // Not bound by it: whatever follows on this connection ends it, and so does time.
+                let answer = hello(&*self.turn, self.turn.incarnation(), &record.peer)?;
+                let bytes = encode(&Packet::HandshakeAck(answer)).into_bytes();
+                self.emit(Effect::Transmit { connection, bytes });
+            }
+            Side::Dialler => self.emit(Effect::HangUp { connection }),
+        }
+        self.want(remote);
         Ok(())
     }
 

@@ -42,6 +42,11 @@ impl Worlds {
     }
 
     pub fn with_limits(limits: &KernelLimits, vats: &[&[&str]]) -> Self {
+        Self::with_limits_of(&vec![limits.clone(); vats.len()], vats)
+    }
+
+    /// Each world has limits of its own.
+    pub fn with_limits_of(limits: &[KernelLimits], vats: &[&[&str]]) -> Self {
         let mut worlds = Self {
             stages: Vec::new(),
             lines: BTreeMap::new(),
@@ -52,7 +57,7 @@ impl Worlds {
             heard: Vec::new(),
             mute: None,
         };
-        for names in vats {
+        for (limits, names) in limits.iter().zip(vats) {
             let stage = worlds.stage(limits, names);
             worlds.stages.push(stage);
         }
