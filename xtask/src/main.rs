@@ -2,6 +2,9 @@
 //! that fails ends the run. Not here: the rules themselves (`tidy`), and anything that users need.
 
 mod check;
+mod fuzz;
+mod model;
+mod sim;
 mod soak;
 mod tidy;
 
@@ -11,6 +14,9 @@ const HELP: &str = "\
 cargo xtask check     every check, in order; stops at the first that fails
 cargo xtask tidy      only the rules of the house: directions, bans, sizes, headers
 cargo xtask oracle    compare with the npm packages that the vat-side layer stands in for (needs Node and npm)
+cargo xtask fuzz      run the fuzz targets; `fuzz events --seconds 300` for one of them and its time
+cargo xtask model     the link protocol explored exhaustively; `model --deep` with larger bounds
+cargo xtask sim       worlds of kernels under faults; `sim --seed 7 --trace`, `sim --seeds 500`, `sim --help`
 cargo xtask soak      the long proofs, noted in docs/soak.log; `soak kill` and the like for one of them";
 
 fn main() -> ExitCode {
@@ -20,6 +26,9 @@ fn main() -> ExitCode {
         ["check"] => check::everything(),
         ["tidy"] => check::tidy(),
         ["oracle"] => check::oracle(),
+        ["fuzz", arguments @ ..] => fuzz::fuzz(arguments),
+        ["model", arguments @ ..] => model::model(arguments),
+        ["sim", arguments @ ..] => sim::sim(arguments),
         ["soak", only @ ..] => soak::soak(only),
         _ => {
             eprintln!("{HELP}");

@@ -93,8 +93,10 @@ struct Point {
     events: usize,
 }
 
+/// Every row but the seal: it says of the engine what it is, not of the open group.
 fn rows(store: &Store) -> Vec<String> {
-    store.dump().map(|row| format!("{:?}", row.expect("the store reads"))).collect()
+    let rows = store.dump().map(|row| row.expect("the store reads"));
+    rows.filter(|row| row.table != "seal").map(|row| format!("{row:?}")).collect()
 }
 
 fn reopened(disk: &MemoryEngine) -> Store {

@@ -113,6 +113,21 @@ fn nothing_is_heard_before_the_handshake() {
 }
 
 #[test]
+fn a_peer_cannot_use_up_the_numbers_of_conversations() {
+    let mut w = victim(&KernelLimits::default());
+    let last = (1u64 << 53) - 1;
+    w.dial(1, 0);
+    w.forge(
+        0,
+        &format!(
+            r#"{{"method":"handshake","params":{{"incarnationId":"cc","sturdy":{{"version":1,"conversation":{last},"saw":null,"firstPending":1,"nextSend":1,"highestReceived":0}}}}}}"#
+        ),
+    );
+    let info = w.info(0, 1);
+    assert_eq!((info.conversation, info.received, info.incarnation.as_deref()), (1, 2, Some("bb")));
+}
+
+#[test]
 fn gaps_are_held_and_never_skipped() {
     let mut w = victim(&KernelLimits::default());
     w.forge(0, &call(5, "ro-1", "third", "rp+4", &[]));

@@ -98,14 +98,16 @@ pub fn verdict(ours: &Standing, hello: &Hello, side: Side) -> Verdict {
         None => {
             return match theirs {
                 Some(theirs) if theirs.saw.as_ref() == Some(&ours.incarnation) && was_used(&theirs.position) => {
-                    Verdict::StateLost { conversation: theirs.conversation + 1, why: Loss::SetBackHere }
+                    let conversation = ours.conversation.max(theirs.conversation) + 1;
+                    Verdict::StateLost { conversation, why: Loss::SetBackHere }
                 }
                 _ => Verdict::FirstSeen { conversation: first_number(ours, theirs, side) },
             };
         }
         Some(known) if *known != hello.incarnation => {
-            // Nothing of ours is pending for the new peer, but something of its own may be, under its number.
-            let conversation = theirs.map_or(ours.conversation + 1, |theirs| theirs.conversation);
+            // Never a number that we have used before, even if the peer is said to be fresh: it may be a life that we
+            // have met, and that a late greeting of a dead one has made us forget.
+            let conversation = (ours.conversation + 1).max(theirs.map_or(0, |theirs| theirs.conversation));
             return Verdict::StateLost { conversation, why: Loss::Incarnation };
         }
         Some(_) => {}
@@ -131,14 +133,16 @@ pub fn verdict(ours: &Standing, hello: &Hello, side: Side) -> Verdict {
     }
 }
 
-/// The number of a first conversation. Both sides may have messages pending for it, each under its own number; they are
-/// the same, the first, unless one side remembers an earlier life of the other: then that side clears what it has and
-/// follows.
+/// The number of a first conversation. What is pending for it here is kept under whatever number it gets. A listener
+/// chooses one that both sides can adopt: the dialler's or its own, or, if the dialler remembers another life of ours, one
+/// that the dialler has not used, as it has to begin anew.
 fn first_number(ours: &Standing, theirs: Option<&SturdyHello>, side: Side) -> u64 {
-    match (theirs, side) {
-        (Some(theirs), Side::Dialler) => theirs.conversation,
-        (Some(theirs), Side::Listener) if theirs.saw.is_none() => ours.conversation.max(theirs.conversation),
-        _ => ours.conversation,
+    let Some(theirs) = theirs else { return ours.conversation };
+    let both = ours.conversation.max(theirs.conversation);
+    match (side, &theirs.saw) {
+        (Side::Dialler, _) => theirs.conversation,
+        (Side::Listener, Some(saw)) if *saw != ours.incarnation => both + 1,
+        (Side::Listener, _) => both,
     }
 }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 /// The durable position of one conversation. Numbers start at 1 in each direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The lowest number that the peer has not acknowledged; equal to `next_send` when nothing is pending.
     pub first_pending: u64,

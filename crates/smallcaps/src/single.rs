@@ -5,9 +5,12 @@ use crate::decode::parse_index;
 use crate::json::{Json, read};
 use sturdy_types::CapData;
 
+/// What may stand around a value in JSON: less than what is a blank elsewhere.
+const JSON_SPACES: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// The reference that `data` is, if it is one remotable or promise and nothing else.
 pub fn extract_single_ref<R>(data: &CapData<R>) -> Option<&R> {
-    let text = data.body.strip_prefix('#')?.trim_ascii();
+    let text = data.body.strip_prefix('#')?.trim_matches(JSON_SPACES);
     let inside = text.strip_prefix('"')?.strip_suffix('"')?;
     match inside.as_bytes().first()? {
         b'$' | b'&' if inside.bytes().all(|byte| byte != b'\\' && byte != b'"' && byte >= 0x20) => {
@@ -57,6 +60,8 @@ mod tests {
             (r#""$0""#, None),
             ("#\"$0.a\nb\"", None),
             ("#\"\\\"", None),
+            ("#\u{c}\"$0\"", None),
+            ("#\t\r\n \"$0\"", Some(10)),
         ] {
             assert_eq!(find(body), expected, "{body}");
         }

@@ -1,9 +1,11 @@
 //! Rows in `SQLite`: reading, applying a batch, folding the log, verifying.
 
 use crate::error::{OpenError, engine_error};
-use crate::open::{Opened, open};
+#[cfg(feature = "vfs")]
+use crate::open::open_on;
+use crate::open::{FileLen, Opened, open};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use sturdy_store::{Engine, EngineError, EngineStats, Key, Row, Value};
 
@@ -24,7 +26,8 @@ pub struct SqliteEngine {
     // Before the lock: it is closed before the lock is given up.
     connection: Connection,
     path: PathBuf,
-    _lock: File,
+    _lock: Option<File>,
+    file_len: FileLen,
     stats: EngineStats,
     /// Bytes in the log at most, between looks at the log itself.
     log_bound: u64,
@@ -34,7 +37,22 @@ pub struct SqliteEngine {
 impl SqliteEngine {
     /// Opens the store in `dir`, which is made if it is missing.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let Opened { connection, path, lock } = open(dir)?;
+        Self::over(open(dir)?)
+    }
+
+    /// Opens the store in `dir` of a virtual file system that is registered by this name and where the file is already.
+    /// Everything else is as in `open`. For tests of crashes: nothing is locked.
+    #[cfg(feature = "vfs")]
+    pub fn open_on(
+        vfs: &str,
+        dir: &Path,
+        file_len: impl Fn(&Path) -> Option<u64> + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        Self::over(open_on(vfs, dir, Box::new(file_len))?)
+    }
+
+    fn over(opened: Opened) -> Result<Self, OpenError> {
+        let Opened { connection, path, lock, file_len } = opened;
         let unusable = |source| OpenError::Unusable { path: path.clone(), source };
         let page_bytes = connection
             .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))
@@ -43,11 +61,14 @@ impl SqliteEngine {
             connection,
             path: path.clone(),
             _lock: lock,
+            file_len,
             stats: EngineStats::default(),
             log_bound: 0,
             page_bytes: page_bytes.into(),
         };
-        engine.log_bound = engine.log_bytes("NOOP").map_err(unusable)?;
+        // What a process that died has left in the log may be read although it never reached the disk. Nobody may act on
+        // it before it does: folding the log makes it durable.
+        engine.log_bound = engine.log_bytes("PASSIVE").map_err(unusable)?;
         Ok(engine)
     }
 
@@ -59,7 +80,7 @@ impl SqliteEngine {
         self.log_bytes("PASSIVE")?;
         let pages: i64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).map_err(fail)?;
         let pages = u64::try_from(pages).unwrap_or(0);
-        let len = fs::metadata(&self.path).map_err(|error| self.damaged(&error.to_string()))?.len();
+        let len = (self.file_len)(&self.path).ok_or_else(|| self.damaged("no file"))?;
         if len < pages * self.page_bytes {
             return Err(self.damaged(&format!("{len} bytes instead of {pages} pages of {} bytes", self.page_bytes)));
         }

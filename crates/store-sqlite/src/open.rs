@@ -22,11 +22,12 @@ const LAYOUT: i32 = 1;
 
 const CREATE: &str = "CREATE TABLE rows (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT";
 
-/// Settings of every connection: `FULL` makes each commit durable; the exclusive mode keeps the log's index in memory,
-/// without locks per read (the lock file already keeps others out); checkpoints are the engine's own decision.
+/// Set before anything is read: it keeps the log's index in memory, without shared memory and without locks per read
+/// (the lock file already keeps others out). It changes nothing in the file.
+const LOCKING: &str = "PRAGMA locking_mode = EXCLUSIVE";
+
+/// Settings of every connection, the log apart (`use_log`): `FULL` makes each commit durable; checkpoints are the engine's own decision.
 const SETTINGS: &str = "
-    PRAGMA locking_mode = EXCLUSIVE;
-    PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;
     PRAGMA cache_size = -65536;
@@ -39,9 +40,13 @@ const SETTINGS: &str = "
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
-    /// Locked as long as it is open.
-    pub(crate) lock: File,
+    /// Locked as long as it is open, if processes can meet there.
+    pub(crate) lock: Option<File>,
+    pub(crate) file_len: FileLen,
 }
+
+/// The length of a file, if there is one.
+pub(crate) type FileLen = Box<dyn Fn(&Path) -> Option<u64> + Send>;
 
 pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
     let inaccessible = |path: &Path| {
@@ -59,17 +64,27 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
     let path = dir.join(FILE);
     // SQLite quietly falls back to reading only, so a file that may not be written is noticed here.
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(inaccessible(&path))?;
-    let len = file.metadata().map_err(inaccessible(&path))?.len();
     drop(file);
-    check_len(&path, len)?;
-    let connection = connect(&path)?;
-    Ok(Opened { connection, path, lock })
+    let file_len: FileLen = Box::new(|path| fs::metadata(path).map(|file| file.len()).ok());
+    check_len(&path, &file_len)?;
+    let connection = connect(&path, Connection::open_with_flags(&path, FLAGS))?;
+    Ok(Opened { connection, path, lock: Some(lock), file_len })
+}
+
+/// As `open`, on another virtual file system, where the file is already and no other process can come.
+#[cfg(feature = "vfs")]
+pub(crate) fn open_on(vfs: &str, dir: &Path, file_len: FileLen) -> Result<Opened, OpenError> {
+    let path = dir.join(FILE);
+    check_len(&path, &file_len)?;
+    let connection = connect(&path, Connection::open_with_flags_and_vfs(&path, FLAGS, vfs))?;
+    Ok(Opened { connection, path, lock: None, file_len })
 }
 
 /// `SQLite` takes a stump of a file for an empty database, and then throws its log away. An empty file without a log is
 /// what a crash during the very first open leaves behind.
-fn check_len(path: &Path, len: u64) -> Result<(), OpenError> {
-    let log = fs::metadata(path.with_extension("sqlite-wal")).map_or(0, |log| log.len());
+fn check_len(path: &Path, file_len: &FileLen) -> Result<(), OpenError> {
+    let len = file_len(path).unwrap_or(0);
+    let log = file_len(&path.with_extension("sqlite-wal")).unwrap_or(0);
     if len >= SMALLEST_FILE_BYTES || len == 0 && log == 0 {
         return Ok(());
     }
@@ -93,18 +108,21 @@ fn make_dir(dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn connect(path: &Path) -> Result<Connection, OpenError> {
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+fn connect(path: &Path, connection: rusqlite::Result<Connection>) -> Result<Connection, OpenError> {
     let unusable = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => {
             OpenError::NotAStore { path: path.to_owned(), why: "it is no SQLite database".into() }
         }
         _ => OpenError::Unusable { path: path.to_owned(), source: engine_error(path, "opening", &error) },
     };
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
+    let connection = connection.map_err(unusable)?;
+    connection.execute_batch(LOCKING).map_err(unusable)?;
     // Before anything is changed: is it ours?
     let new = check(&connection, path, unusable)?;
     connection.execute_batch(SETTINGS).map_err(unusable)?;
+    use_log(&connection, path, unusable)?;
     if new {
         connection
             .execute_batch(&format!(
@@ -114,6 +132,25 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     }
     connection.set_prepared_statement_cache_capacity(16);
     Ok(connection)
+}
+
+/// Switches to the write-ahead log, without which a commit would not be durable. `SQLite` tells of a failure in two ways:
+/// as the name of another journal, or as an error after that row, when the change is committed. So the statement is
+/// stepped to its end.
+fn use_log(
+    connection: &Connection,
+    path: &Path,
+    unusable: impl Fn(rusqlite::Error) -> OpenError,
+) -> Result<(), OpenError> {
+    let modes: Result<Vec<String>, _> = connection
+        .prepare("PRAGMA journal_mode = WAL")
+        .and_then(|mut switch| switch.query_map([], |row| row.get(0))?.collect());
+    let mode = modes.map_err(unusable)?.concat();
+    if mode == "wal" {
+        return Ok(());
+    }
+    let why = format!("no write-ahead log could be made for it (its journal is `{mode}`); check that disk");
+    Err(OpenError::Unusable { path: path.to_owned(), source: EngineError::Failed(why) })
 }
 
 /// Whether the database is new; an error if it is something else.

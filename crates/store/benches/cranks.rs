@@ -53,11 +53,11 @@ fn crank(store: &mut Store, number: u64) -> Result<(), StoreFault> {
         queue_head: 0,
         queue_tail: 0,
     };
-    turn.put::<Promises>(&result, &PromiseRecord { refs: 2, state });
-    turn.put::<DecidedBy>(&(Decider::Vat(vat), result), &());
+    turn.put_new::<Promises>(&result, &PromiseRecord { refs: 2, state });
+    turn.put_new::<DecidedBy>(&(Decider::Vat(vat), result), &());
     let mut cursor = turn.get::<VatCursors>(&vat)?.unwrap_or_default();
     let message = Message { methargs: CapData::plain("#[\"ping\",[1,2]]"), result: Some(KRef::Promise(result)) };
-    turn.put::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
+    turn.put_new::<Inbox>(&(vat, cursor.inbox_tail), &Item::Send { target, message });
     cursor.inbox_tail += 1;
     object.reachable += 1;
     turn.put::<Objects>(&target, &object);
@@ -66,8 +66,8 @@ fn crank(store: &mut Store, number: u64) -> Result<(), StoreFault> {
     divan::black_box(turn.get::<ClistByKref>(&(KRef::Object(target), vat))?);
     divan::black_box(turn.has::<ClistByKref>(&(KRef::Promise(result), vat))?);
     let entry = ClistEntry { vref: VRef::PromiseImport(result.0), reachable: true, hold: Hold::None };
-    turn.put::<ClistByKref>(&(KRef::Promise(result), vat), &entry);
-    turn.put::<ClistByVref>(&(vat, entry.vref), &KRef::Promise(result));
+    turn.put_new::<ClistByKref>(&(KRef::Promise(result), vat), &entry);
+    turn.put_new::<ClistByVref>(&(vat, entry.vref), &KRef::Promise(result));
     for back in 0..6 {
         divan::black_box(turn.get::<Objects>(&ObjectId(1 + (number + back * 7) % OBJECTS))?);
         divan::black_box(turn.get::<ClistByVref>(&(vat, VRef::Export(1 + (number + back) % OBJECTS)))?);

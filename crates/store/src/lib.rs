@@ -5,8 +5,8 @@
 //! the engines' in crates of their own. The engine in memory is here.
 //!
 //! From below: `bytes`, `key`, `record` (how things are written), `table` and `tables` (what is written), `engine`
-//! and `memory` (where), `overlay`, `writes` and `scan` (what is not yet durable), `store` and `turn`, `migrate`,
-//! `dump`.
+//! and `memory` over `leaves` (where), `overlay`, `writes` and `scan` (what is not yet durable), `seal` (whether
+//! all of it is there), `store` and `turn`, `migrate`, `dump`.
 
 mod bytes;
 #[cfg(any(test, feature = "conformance"))]
@@ -14,11 +14,13 @@ pub mod conformance;
 mod dump;
 mod engine;
 mod key;
+mod leaves;
 mod memory;
 mod migrate;
 mod overlay;
 mod record;
 mod scan;
+mod seal;
 mod store;
 mod table;
 mod tables;
@@ -34,6 +36,7 @@ pub use key::{KeyPart, KeyReader, KeyWriter};
 pub use memory::{MemoryDisk, MemoryEngine};
 pub use migrate::CURRENT_SCHEMA;
 pub use record::{Corrupt, RecordReader, RecordWriter, Stored};
+pub use seal::OPEN_CHECK_ROWS;
 pub use store::{Commit, OpenError, Read, Store, StoreFault};
 pub use table::{Described, Rows, Table};
 pub use tables::*;

@@ -4,14 +4,18 @@
 //! steps is a store of an older schema. Steps read and write raw rows: tables always mean the current schema.
 
 use crate::bytes::{Key, Value};
-use crate::engine::{Engine, EngineError};
+use crate::engine::Engine;
+use crate::seal::{OPEN_CHECK_ROWS, seal_batch, verify};
 use crate::store::OpenError;
 use crate::table::Table;
-use crate::tables::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable};
+use crate::tables::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable, Seal, SealTable};
 use sturdy_types::Incarnation;
 
 /// The schema that this program writes.
-pub const CURRENT_SCHEMA: u32 = 1;
+pub const CURRENT_SCHEMA: u32 = 2;
+
+/// From this schema on, stores have a seal.
+const SEALED_SCHEMA: u32 = 2;
 
 type Batch = Vec<(Key, Option<Value>)>;
 
@@ -23,7 +27,7 @@ struct Step {
 }
 
 /// All steps, in order.
-const STEPS: &[Step] = &[Step { from: 0, writes: add_counters }];
+const STEPS: &[Step] = &[Step { from: 0, writes: add_counters }, Step { from: 1, writes: add_nothing }];
 
 /// Schema 0 had no counters.
 fn add_counters(engine: &dyn Engine) -> Result<Batch, OpenError> {
@@ -32,33 +36,53 @@ fn add_counters(engine: &dyn Engine) -> Result<Batch, OpenError> {
     Ok(if missing { vec![row::<CountersTable>(&Counters::default())] } else { Vec::new() })
 }
 
+/// Schema 1 had no seal. All batches of later schemas are sealed (`migrate`), also the one that leads there.
+#[expect(clippy::unnecessary_wraps, reason = "it is a step among others")]
+fn add_nothing(_: &dyn Engine) -> Result<Batch, OpenError> {
+    Ok(Vec::new())
+}
+
 fn row<T: Table<Key = ()>>(record: &T::Record) -> (Key, Option<Value>) {
     let mut bytes = Vec::new();
     T::encode(record, &mut bytes);
     (T::write_key(&()), Some(Value::from(bytes)))
 }
 
-/// Makes `engine` hold a store of the current schema. Returns its incarnation.
-pub(crate) fn prepare(engine: &mut dyn Engine, fresh: Incarnation) -> Result<Incarnation, OpenError> {
+/// Makes `engine` hold a store of the current schema. Returns its incarnation and its seal.
+pub(crate) fn prepare(engine: &mut dyn Engine, fresh: Incarnation) -> Result<(Incarnation, Seal), OpenError> {
     match find_schema(engine)? {
         None => {
-            let batch = [
+            let mut batch = vec![
                 row::<SchemaTable>(&Schema(CURRENT_SCHEMA)),
                 row::<IncarnationTable>(&fresh),
                 row::<CountersTable>(&Counters::default()),
             ];
+            let seal = seal_batch(engine, None, &mut batch)?;
             engine.apply(&batch)?;
-            Ok(fresh)
+            Ok((fresh, seal))
         }
         Some(found) if found > CURRENT_SCHEMA => Err(OpenError::Newer { found, known: CURRENT_SCHEMA }),
         Some(found) => {
             let incarnation =
                 read::<IncarnationTable>(engine)?.ok_or_else(|| OpenError::Damaged("it has no incarnation".into()))?;
+            if found >= SEALED_SCHEMA {
+                check_seal(engine)?;
+            }
             migrate(engine, found, STEPS)?;
             read::<CountersTable>(engine)?.ok_or_else(|| OpenError::Damaged("it has no counters".into()))?;
-            Ok(incarnation)
+            Ok((incarnation, find_seal(engine)?))
         }
     }
+}
+
+fn find_seal(engine: &dyn Engine) -> Result<Seal, OpenError> {
+    read::<SealTable>(engine)?.ok_or_else(|| OpenError::Torn("its seal is missing".into()))
+}
+
+/// A large store is taken to be whole: looking would take long.
+fn check_seal(engine: &dyn Engine) -> Result<(), OpenError> {
+    let seal = find_seal(engine)?;
+    if seal.rows <= OPEN_CHECK_ROWS { verify(engine, seal) } else { Ok(()) }
 }
 
 /// The schema of the store in `engine`; `None` if nothing is there.
@@ -86,7 +110,10 @@ fn migrate(engine: &mut dyn Engine, version: u32, steps: &[Step]) -> Result<(), 
         let mut batch = (step.writes)(engine)?;
         batch.push(row::<SchemaTable>(&Schema(step.from + 1)));
         batch.sort_by(|a, b| a.0.cmp(&b.0));
-        engine.apply(&batch).map_err(|error: EngineError| OpenError::Engine(error))?;
+        if step.from + 1 >= SEALED_SCHEMA {
+            seal_batch(engine, read::<SealTable>(engine)?, &mut batch)?;
+        }
+        engine.apply(&batch)?;
     }
     Ok(())
 }
@@ -130,6 +157,25 @@ mod tests {
     }
 
     #[test]
+    fn a_store_of_schema_1_gets_its_seal() {
+        let mut engine = store_of_schema(1);
+        let counters = Counters { vats: 3, ..Counters::default() };
+        engine
+            .apply(&[row::<CountersTable>(&counters), (Key::new(&[0x30, 1]), Some(Value::new(b"1")))])
+            .expect("memory");
+        let disk = engine.shared();
+        let store = Store::open(disk.engine(), OTHER).expect("migrated");
+        assert_eq!((store.incarnation(), store.get::<CountersTable>(&())), (ID, Ok(Some(counters))));
+        let seal = find_seal(&disk.snapshot()).expect("sealed");
+        assert_eq!((seal.batch, seal.rows), (1, 4));
+        drop(store);
+        assert!(Store::open(disk.engine(), OTHER).is_ok());
+        let mut damaged = disk.snapshot();
+        damaged.set_raw(&[0x30, 1], Some(b"2"));
+        assert!(matches!(Store::open(Box::new(damaged), OTHER), Err(OpenError::Torn(_))));
+    }
+
+    #[test]
     fn steps_run_in_order_from_where_the_store_is() {
         fn mark(engine: &dyn Engine, byte: u8) -> Result<Batch, OpenError> {
             let mut value = engine.get(&[0xf0])?.unwrap_or_default();
@@ -162,7 +208,7 @@ mod tests {
     #[test]
     fn newer_foreign_and_damaged_stores_are_refused() {
         let open = |engine: MemoryEngine| Store::open(Box::new(engine), OTHER).map(|store| store.incarnation());
-        assert_eq!(open(store_of_schema(9)), Err(OpenError::Newer { found: 9, known: 1 }));
+        assert_eq!(open(store_of_schema(9)), Err(OpenError::Newer { found: 9, known: 2 }));
         let mut foreign = MemoryEngine::new();
         foreign.set_raw(b"hello", Some(b"world"));
         assert!(matches!(open(foreign.clone()), Err(OpenError::NotAStore(_))));

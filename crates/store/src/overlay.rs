@@ -7,6 +7,9 @@
 //! for tables that somebody scans), eviction walks the slots by number. So nothing depends on the order of hashes.
 
 use crate::bytes::{Key, Value};
+use crate::engine::{Engine, EngineError};
+use crate::seal::Was;
+use crate::tables::Seal;
 use crate::writes::Before;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -26,8 +29,8 @@ enum State {
     Free,
     /// As the engine has it.
     Clean,
-    /// Written in the open group. `new`: the engine is known to have no row here.
-    Dirty { new: bool },
+    /// Written in the open group; how the engine has it.
+    Dirty(Was),
 }
 
 struct Slot {
@@ -56,6 +59,45 @@ impl<'a> Seen<'a> {
     #[inline]
     pub(crate) fn bytes(self) -> Option<&'a [u8]> {
         self.0.map(Value::as_slice)
+    }
+}
+
+/// The rows that a commit writes.
+pub(crate) struct Batch<'a> {
+    slots: &'a [Slot],
+    /// Slots by number, sorted by key.
+    rows: Vec<u32>,
+}
+
+impl Batch<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The seal after this batch, if this is the one before it. Rows of which nobody knew how they were are read.
+    pub(crate) fn seal(&self, before: Seal, engine: &dyn Engine) -> Result<Seal, EngineError> {
+        let mut seal = Seal { batch: before.batch + 1, ..before };
+        for &index in &self.rows {
+            let slot = &self.slots[index as usize];
+            let State::Dirty(was) = slot.state else { continue };
+            seal.change(engine, &slot.key, was, slot.value.as_ref())?;
+        }
+        Ok(seal)
+    }
+
+    /// As the engine wants it, with `extra` in its place.
+    pub(crate) fn with(&self, extra: (Key, Option<Value>)) -> Vec<(Key, Option<Value>)> {
+        let row = |&index: &u32| {
+            let slot = &self.slots[index as usize];
+            (slot.key.clone(), slot.value.clone())
+        };
+        let (below, above) =
+            self.rows.split_at(self.rows.partition_point(|&index| self.slots[index as usize].key < extra.0));
+        let mut batch = Vec::with_capacity(self.rows.len() + 1);
+        batch.extend(below.iter().map(row));
+        batch.push(extra);
+        batch.extend(above.iter().map(row));
+        batch
     }
 }
 
@@ -131,13 +173,14 @@ impl Overlay {
         let found = self.table.find(hash, |&index| slots[index as usize].key == key).copied();
         let new_bytes = value_len(value.as_ref());
         let Some(index) = found else {
-            let new = before == Before::Nothing;
-            if new && value.is_none() {
-                return; // it came and went within the turn
-            }
+            let was = match before {
+                Before::Nothing if value.is_none() => return, // it came and went within the turn
+                Before::Nothing => Was::Nothing,
+                Before::Unknown => Was::Unknown,
+            };
             self.dirty_bytes += key.len() + new_bytes;
             let tag = key.as_slice().first().copied().unwrap_or(0);
-            let index = self.insert(Slot { hash, key, value, state: State::Dirty { new }, used: true });
+            let index = self.insert(Slot { hash, key, value, state: State::Dirty(was), used: true });
             self.dirty.push(index);
             self.orders[usize::from(tag)].tail.push(index);
             return;
@@ -146,7 +189,7 @@ impl Overlay {
         let old_bytes = value_len(slot.value.as_ref());
         self.boxed_bytes = self.boxed_bytes + boxed(new_bytes) - boxed(old_bytes);
         if slot.state == State::Clean {
-            slot.state = State::Dirty { new: slot.value.is_none() };
+            slot.state = State::Dirty(Was::of(&slot.key, slot.value.as_ref()));
             self.dirty_bytes += slot.key.len() + new_bytes;
             self.dirty.push(index);
             let tag = slot.key.as_slice().first().copied().unwrap_or(0);
@@ -212,12 +255,12 @@ impl Overlay {
     }
 
     /// The writes of the open group, sorted. Rows that came and went inside it are left out.
-    pub(crate) fn batch(&self) -> Vec<(Key, Option<Value>)> {
+    pub(crate) fn batch(&self) -> Batch<'_> {
         let slots = &self.slots;
-        let worth = |slot: &Slot| slot.state != (State::Dirty { new: true }) || slot.value.is_some();
+        let worth = |slot: &Slot| slot.state != State::Dirty(Was::Nothing) || slot.value.is_some();
         let mut rows: Vec<u32> = self.dirty.iter().copied().filter(|&index| worth(&slots[index as usize])).collect();
         rows.sort_unstable_by(|&a, &b| slots[a as usize].key.cmp(&slots[b as usize].key));
-        rows.iter().map(|&index| (slots[index as usize].key.clone(), slots[index as usize].value.clone())).collect()
+        Batch { slots, rows }
     }
 
     /// The group is durable: its rows are now what the engine has.
@@ -307,7 +350,10 @@ mod tests {
             assert_eq!(overlay.get(hash, &key), Some(Seen(Some(&Value::new(&[1; 60])))));
         }
         assert_eq!(overlay.range(0, &[0], None).count(), 2 * CACHE_ROWS / 8);
-        let batch = overlay.batch();
+        let extra = (key(CACHE_ROWS + 1), None);
+        let batch = overlay.batch().with(extra.clone());
+        assert!(batch.contains(&extra) && batch.is_sorted_by(|a, b| a.0 < b.0));
+        let batch: Vec<_> = batch.into_iter().filter(|row| *row != extra).collect();
         assert_eq!(batch.len(), 2 * CACHE_ROWS / 8);
         assert!(batch.is_sorted_by(|a, b| a.0 < b.0));
         let bytes: usize = batch.iter().map(|(key, _)| key.len() + 60).sum();

@@ -7,11 +7,12 @@
 use crate::bytes::{Key, Value};
 use crate::engine::{Engine, EngineError, EngineStats};
 use crate::migrate;
-use crate::overlay::Overlay;
+use crate::overlay::{Batch, Overlay};
 use crate::record::Corrupt;
 use crate::scan::{EngineRows, after, end_of, merge};
+use crate::seal;
 use crate::table::{Rows, Table};
-use crate::tables;
+use crate::tables::{self, Seal};
 use crate::turn::Turn;
 use crate::writes::WriteSet;
 use std::cell::RefCell;
@@ -57,6 +58,9 @@ pub enum OpenError {
     /// It was a store once.
     #[error("the store is damaged: {0}; restore it from a backup")]
     Damaged(String),
+    /// A batch was written only in part, or rows were changed by others.
+    #[error("the store was torn: {0}; restore it from a backup, and look at the disk under it")]
+    Torn(String),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -67,7 +71,7 @@ pub enum OpenError {
 pub struct Commit {
     /// Turns of the group.
     pub turns: usize,
-    /// Rows that changed.
+    /// Rows that changed, the seal apart.
     pub keys: usize,
     /// Bytes of their keys and values.
     pub bytes: usize,
@@ -94,15 +98,17 @@ pub struct Store {
     /// Where records are written before they are put.
     pub(crate) scratch: Vec<u8>,
     incarnation: Incarnation,
+    /// As the engine has it. Only commits write it.
+    seal: Seal,
     turns: usize,
     poisoned: bool,
 }
 
 impl Store {
     /// Opens what is in `engine`. An empty engine becomes a store with this incarnation, durable at once; an older
-    /// store is brought to the current schema.
+    /// store is brought to the current schema. A torn one is refused, if it has at most `OPEN_CHECK_ROWS` rows.
     pub fn open(mut engine: Box<dyn Engine>, fresh_incarnation: Incarnation) -> Result<Self, OpenError> {
-        let incarnation = migrate::prepare(&mut *engine, fresh_incarnation)?;
+        let (incarnation, seal) = migrate::prepare(&mut *engine, fresh_incarnation)?;
         // Keys are chosen by vats. Random seeds keep them from choosing keys whose hashes collide.
         let seed = incarnation.0.iter().fold(0u64, |seed, &byte| seed.rotate_left(8) ^ u64::from(byte));
         Ok(Self {
@@ -111,6 +117,7 @@ impl Store {
             writes: WriteSet::default(),
             scratch: Vec::new(),
             incarnation,
+            seal,
             turns: 0,
             poisoned: false,
         })
@@ -149,17 +156,24 @@ impl Store {
         self.check()?;
         let overlay = self.overlay.get_mut();
         let batch = overlay.batch();
-        let bytes = batch.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Value::len)).sum();
-        let commit = Commit { turns: self.turns, keys: batch.len(), bytes };
-        if !batch.is_empty()
-            && let Err(error) = self.engine.apply(&batch)
-        {
-            self.poisoned = true;
-            return Err(error.into());
+        let mut commit = Commit { turns: self.turns, keys: batch.len(), bytes: 0 };
+        if batch.len() > 0 {
+            match write(&mut *self.engine, self.seal, &batch) {
+                Ok((seal, bytes)) => (self.seal, commit.bytes) = (seal, bytes),
+                Err(error) => {
+                    self.poisoned = true;
+                    return Err(error.into());
+                }
+            }
         }
         overlay.committed();
         self.turns = 0;
         Ok(commit)
+    }
+
+    /// Compares all that is durable with what was made durable, however much that is. It reads everything.
+    pub fn verify(&self) -> Result<(), OpenError> {
+        seal::verify(&*self.engine, self.seal)
     }
 
     /// Lets the engine do a piece of work that may wait for idle time. Returns whether anything is left to do.
@@ -259,6 +273,15 @@ impl Store {
         })?;
         Ok(rows)
     }
+}
+
+/// Writes a batch and its seal. Returns the seal and the bytes of keys and values, those of the seal apart.
+fn write(engine: &mut dyn Engine, before: Seal, batch: &Batch<'_>) -> Result<(Seal, usize), EngineError> {
+    let seal = batch.seal(before, engine)?;
+    let rows = batch.with(seal.row());
+    engine.apply(&rows)?;
+    let bytes = |(key, value): &(Key, Option<Value>)| key.len() + value.as_ref().map_or(0, Value::len);
+    Ok((seal, rows.iter().map(bytes).sum::<usize>() - bytes(&seal.row())))
 }
 
 /// The record, or the fault that names its row.

@@ -11,6 +11,7 @@ mod config;
 mod delivery;
 mod ids;
 mod limits;
+mod ocap_url;
 mod outcome;
 mod refs;
 mod text;
@@ -24,6 +25,7 @@ pub use ids::{
     ServiceCallId, SubclusterId, VatId,
 };
 pub use limits::{KernelLimits, VatLimits};
+pub use ocap_url::{MAX_URL_BYTES, OcapUrl, OcapUrlError, Oid, redact_urls};
 pub use outcome::{Hold, Metering, Outcome, StateDelta, Syscall, Verdict};
 pub use refs::{Facet, KRef, RRef, VRef, VirtualRef};
 pub use text::{ParseRefError, json_string};

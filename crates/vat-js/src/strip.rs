@@ -18,6 +18,9 @@ use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
 use oxc_syntax::scope::ScopeFlags;
 
+/// What ends a line in JavaScript.
+const LINE_BREAKS: [char; 4] = ['\n', '\r', '\u{2028}', '\u{2029}'];
+
 /// Something that cannot be blanked, at a byte offset.
 pub(crate) struct Untranslatable {
     pub(crate) offset: usize,
@@ -44,16 +47,20 @@ struct Eraser<'s> {
 impl Eraser<'_> {
     fn apply(mut self) -> String {
         self.blanks.sort_by_key(|span| (span.start, span.end));
+        self.puts.sort_by_key(|(offset, _)| *offset); // stable: of several at one place, the first counts
         let mut out = String::with_capacity(self.source.len());
         let mut blanks = self.blanks.iter().peekable();
+        let mut puts = self.puts.iter().peekable();
         let mut blank_until = 0;
         for (at, c) in self.source.char_indices() {
             while let Some(span) = blanks.next_if(|span| span.start as usize <= at) {
                 blank_until = blank_until.max(span.end as usize);
             }
-            match self.puts.iter().find(|(offset, _)| *offset == at) {
+            let put = puts.next_if(|(offset, _)| *offset == at);
+            while puts.next_if(|(offset, _)| *offset == at).is_some() {}
+            match put {
                 Some((_, put)) => out.push(*put),
-                None if at >= blank_until || matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}') => out.push(c),
+                None if at >= blank_until || LINE_BREAKS.contains(&c) => out.push(c),
                 None => out.push(' '),
             }
         }
@@ -127,10 +134,11 @@ impl Eraser<'_> {
     }
 
     /// If the last thing of `span` is blanked, a semicolon takes its place, so that the next line cannot go on with it.
-    fn close(&mut self, span: Span) {
-        if self.blanks.iter().any(|blank| blank.end == span.end && blank.start > span.start) {
+    /// What is blanked inside it are the blanks from the number `first` on.
+    fn close(&mut self, span: Span, first: usize) {
+        if self.blanks[first..].iter().any(|blank| blank.end == span.end && blank.start > span.start) {
             let last = self.text(span.start, span.end).char_indices().next_back();
-            if let Some((offset, c)) = last.filter(|(_, c)| !matches!(c, '\n' | '\r')) {
+            if let Some((offset, c)) = last.filter(|(_, c)| !LINE_BREAKS.contains(c)) {
                 self.puts.push((span.start as usize + offset, ';'));
                 debug_assert!(c != ';', "a semicolon is never part of a type");
             }
@@ -158,6 +166,7 @@ impl<'a> Visit<'a> for Eraser<'_> {
         if it.as_declaration().is_some_and(is_type_only) {
             return self.blank_alone(it.span());
         }
+        let first = self.blanks.len();
         walk::walk_statement(self, it);
         let runs_on = matches!(
             it,
@@ -170,7 +179,7 @@ impl<'a> Visit<'a> for Eraser<'_> {
                 | Statement::DoWhileStatement(_)
         );
         if runs_on {
-            self.close(it.span());
+            self.close(it.span(), first);
         }
     }
 
@@ -283,10 +292,18 @@ impl<'a> Visit<'a> for Eraser<'_> {
 
     fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
         walk::walk_arrow_function_expression(self, it);
+        // No line break may stand between `async` and `(`: the parenthesis moves to the beginning of the types.
+        if let Some(types) = it.type_parameters.as_ref().filter(|_| it.r#async) {
+            let open = it.params.span.start;
+            if self.text(types.span.start, open).contains(LINE_BREAKS) {
+                self.blank(Span::new(open, open + 1));
+                self.puts.push((types.span.start as usize, '('));
+            }
+        }
+        // None may stand between `)` and `=>`: the parenthesis moves to the end of the type.
         let Some(returns) = &it.return_type else { return };
-        // No line break may stand between `)` and `=>`: the parenthesis moves to the end of the type.
-        if self.text(returns.span.start, returns.span.end).contains('\n') {
-            let close = it.params.span.end - 1;
+        let close = it.params.span.end - 1;
+        if self.text(close, returns.span.end).contains(LINE_BREAKS) {
             self.blank(Span::new(close, close + 1));
             if let Some((offset, _)) = self.text(returns.span.start, returns.span.end).char_indices().next_back() {
                 self.puts.push((returns.span.start as usize + offset, ')'));
@@ -365,8 +382,9 @@ impl<'a> Visit<'a> for Eraser<'_> {
         if it.definite {
             self.blank_mark(name_ends, '!');
         }
+        let first = self.blanks.len();
         walk::walk_property_definition(self, it);
-        self.close(it.span);
+        self.close(it.span, first);
     }
 
     fn visit_accessor_property(&mut self, it: &AccessorProperty<'a>) {

@@ -28,13 +28,20 @@ const ROOMS: &[Room] = &[
     quiet("sturdy-types", &[], &["thiserror"]),
     quiet("sturdy-smallcaps", &["sturdy-types"], &["thiserror"]),
     // The hash tables have a fixed hash and are only looked into; proptest is for the `conformance` feature.
-    quiet("sturdy-store", &["sturdy-types"], &["foldhash", "hashbrown", "proptest", "thiserror"]),
+    quiet("sturdy-store", &["sturdy-types"], &["foldhash", "hashbrown", "proptest", "thiserror", "xxhash-rust"]),
     quiet("sturdy-remote", &["sturdy-types"], &["serde_json", "thiserror"]),
     quiet("sturdy-kernel", &["sturdy-types", "sturdy-store", "sturdy-smallcaps", "sturdy-remote"], &["thiserror"]),
     quiet("sturdy-node", &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel"], &["thiserror"]),
     street("sturdy-store-sqlite", &["sturdy-types", "sturdy-store"]),
+    street("sturdy-identity", &["sturdy-types"]),
+    street("sturdy-torn-disk", &[]),
     street("sturdy-vat", &["sturdy-types", "sturdy-smallcaps"]),
+    street("sturdy-transport", &["sturdy-types"]),
     street("sturdy-vat-js", &["sturdy-types", "sturdy-smallcaps", "sturdy-vat"]),
+    street(
+        "sturdy-sim",
+        &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel", "sturdy-node", "sturdy-vat"],
+    ),
     street(
         "sturdy-daemon",
         &[
@@ -63,11 +70,24 @@ const ROOMS: &[Room] = &[
             "sturdy-daemon",
         ],
     ),
+    street(
+        "sturdy-fuzz",
+        &[
+            "sturdy-types",
+            "sturdy-smallcaps",
+            "sturdy-store",
+            "sturdy-remote",
+            "sturdy-kernel",
+            "sturdy-node",
+            "sturdy-identity",
+            "sturdy-daemon",
+        ],
+    ),
     street("xtask", &[]),
 ];
 
 /// Crates that have the workspace's lints in a table of their own, because one file of theirs may be unsafe.
-const OWN_LINTS: &[&str] = &["sturdy-vat-js"];
+const OWN_LINTS: &[&str] = &["sturdy-torn-disk", "sturdy-vat-js"];
 
 /// True for the source (not the tests) of a quiet crate.
 pub fn is_quiet_source(file: &str) -> bool {

@@ -73,6 +73,10 @@ fn greeting(incarnation: Incarnation, saw: Option<String>, conversation: u64, po
     Hello { incarnation: incarnation.to_string(), sturdy: Some(sturdy) }
 }
 
+/// How far ahead of ours the number of a peer's conversation may be. Honest numbers grow by one with each loss of state;
+/// a lie that took all numbers at once would leave none for us that a peer could read.
+const CONVERSATIONS_AHEAD: u64 = 1 << 32;
+
 /// The turn of a handshake.
 pub fn greet(ctx: &mut Ctx<'_, '_>, greeting: Greeting) -> Result<(), Fault> {
     ctx.meet(greeting)?;
@@ -123,7 +127,9 @@ impl Ctx<'_, '_> {
             }
         };
         let record = self.need::<Remotes>(&remote)?;
-        if record.state == RemoteState::Closed {
+        let most = record.conversation.saturating_add(CONVERSATIONS_AHEAD);
+        let lies = hello.sturdy.as_ref().is_some_and(|theirs| theirs.conversation > most);
+        if record.state == RemoteState::Closed || lies {
             self.emit(Effect::HangUp { connection });
             return Ok(());
         }

@@ -1,7 +1,8 @@
 //! What the store says about itself.
 //!
 //! Keys: `00` alone: the schema row, which every version of the program can read: the bytes `sturdy` and the schema
-//! version. `01` alone: the incarnation, 16 bytes. `02` alone: the counters.
+//! version. `01` alone: the incarnation, 16 bytes. `02` alone: the counters. `03` alone: the seal, whose sum is 8
+//! bytes, little end first.
 
 use crate::record::{Corrupt, RecordReader, RecordWriter, Stored, stored_struct};
 use crate::table::tables;
@@ -14,6 +15,8 @@ tables! {
     IncarnationTable = 0x01, "incarnation", (), (), Incarnation;
     /// The one row of counters.
     CountersTable = 0x02, "counters", (), (), Counters;
+    /// The one row that seals all others (`seal.rs`). It is written by commits only, past the open group.
+    SealTable = 0x03, "seal", (), (), Seal;
 }
 
 const MAGIC: &[u8] = b"sturdy";
@@ -68,6 +71,32 @@ pub struct Counters {
 
 stored_struct!(Counters { vats, remotes, subclusters, objects, promises, calls, services, cranks });
 
+/// What the store consists of, the seal apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// The number of the batch that wrote it.
+    pub batch: u64,
+    /// How many rows there are.
+    pub rows: u64,
+    /// The sum of their digests, modulo 2^64.
+    pub sum: u64,
+}
+
+impl Stored for Seal {
+    fn write(&self, out: &mut RecordWriter<'_>) {
+        self.batch.write(out);
+        self.rows.write(out);
+        out.bytes(&self.sum.to_le_bytes());
+    }
+
+    fn read(from: &mut RecordReader<'_>) -> Result<Self, Corrupt> {
+        let (batch, rows) = Stored::read(from)?;
+        let mut sum = [0; 8];
+        sum.copy_from_slice(from.bytes(8)?);
+        Ok(Self { batch, rows, sum: u64::from_le_bytes(sum) })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,14 +131,18 @@ mod tests {
             cranks: 8,
         };
         golden::<CountersTable>(&(), &counters, "02", "010203ac0205060708");
+        let seal = Seal { batch: 300, rows: 4, sum: 0x0102_0304_0506_0708 };
+        golden::<SealTable>(&(), &seal, "03", "ac02040807060504030201");
     }
 
     proptest! {
         #[test]
-        fn rows_come_back(counters in counters(), version in any::<u32>(), id in any::<[u8; 16]>()) {
+        fn rows_come_back(counters in counters(), version in any::<u32>(), id in any::<[u8; 16]>(), seal in any::<[u64; 3]>()) {
             round_trip::<CountersTable>(&(), &counters);
             round_trip::<SchemaTable>(&(), &Schema(version));
             round_trip::<IncarnationTable>(&(), &Incarnation(id));
+            let [batch, rows, sum] = seal;
+            round_trip::<SealTable>(&(), &Seal { batch, rows, sum });
         }
     }
 }

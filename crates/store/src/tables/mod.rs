@@ -23,7 +23,7 @@ pub use calls::{CallRecord, CallRequests, CallState, Calls};
 pub use clists::{ClistByKref, ClistByVref, ClistEntry};
 pub use gc::{GcAction, GcActions};
 pub use inbox::{Inbox, Item};
-pub use meta::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable};
+pub use meta::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable, Seal, SealTable};
 pub use objects::{ObjectRecord, Objects, Owner};
 pub use promises::{DecidedBy, Decider, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
 pub use redemptions::{IssuedUrls, Redemptions};
@@ -68,6 +68,7 @@ all_tables!(
     SchemaTable,
     IncarnationTable,
     CountersTable,
+    SealTable,
     Objects,
     Promises,
     PromiseQueue,

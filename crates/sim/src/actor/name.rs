@@ -1,0 +1,65 @@
+//! Names of messages: never used twice in a world, whatever is killed, lost or set back.
+
+use std::fmt;
+
+/// Who sent a message, and which of its messages it is. Hosts are vat 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageName {
+    /// The kernel.
+    pub kernel: u32,
+    /// Counts the processes of the kernel.
+    pub boot: u32,
+    /// The vat.
+    pub vat: u32,
+    /// Its heap.
+    pub run: u32,
+    /// Counts the messages of the heap.
+    pub number: u64,
+}
+
+impl MessageName {
+    /// As the body of a message.
+    pub fn as_body(self) -> String {
+        format!("#[\"m\",[\"{self}\"]]")
+    }
+
+    /// The name in the body of a message.
+    pub fn of(body: &str) -> Option<Self> {
+        let inside = body.strip_prefix("#[\"m\",[\"")?.strip_suffix("\"]]")?;
+        let mut parts = inside.split('.').map(|part| part.parse::<u64>().ok());
+        let mut small = || parts.next()??.try_into().ok();
+        let (kernel, boot, vat, run) = (small()?, small()?, small()?, small()?);
+        Some(Self { kernel, boot, vat, run, number: parts.next()?? })
+    }
+
+    /// The same for all messages of a heap.
+    #[must_use]
+    pub const fn stream(self) -> Self {
+        Self { number: 0, ..self }
+    }
+
+    /// A number for the stream.
+    pub fn number_of_stream(self) -> u64 {
+        let parts = [self.kernel, self.boot, self.vat, self.run];
+        parts.iter().fold(17, |all, part| all.wrapping_mul(1_000_003).wrapping_add(u64::from(*part)))
+    }
+}
+
+impl fmt::Display for MessageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}.{}.{}", self.kernel, self.boot, self.vat, self.run, self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_again_in_its_body() {
+        let name = MessageName { kernel: 1, boot: 2, vat: 3, run: 4, number: 5 };
+        assert_eq!(MessageName::of(&name.as_body()), Some(name));
+        assert_eq!(MessageName::of("#[\"bootstrap\",[]]"), None);
+        assert_eq!(MessageName::of("#[\"m\",[\"1.2.3\"]]"), None);
+    }
+}

@@ -1,0 +1,201 @@
+//! G15, G8, between kernels: when everything is at rest, both sides of a conversation agree on it.
+//!
+//! What one side gave out as `-N` the other has as `+N`, objects and promises alike, with the same reachability; nothing
+//! is pending, withheld or on its way out; and each side's first pending number is one more than what the other has
+//! received. (That each kernel's own counts agree with a recount is the audit's business, which the world runs.)
+//!
+//! Lenient: an object named only in a message of a conversation that was given up stays exported, and one whose
+//! retirement was given up stays imported (`remote/LINK.md`, known limits): from the second conversation on only one
+//! direction is compared. Names marked as lost are the old incarnation's.
+
+use super::Checker;
+use super::lines::kernel_of;
+use crate::machine::{Machine, peer};
+use crate::seen::{KernelNo, Seen};
+use std::collections::BTreeMap;
+use sturdy_store::{
+    Outbox, Read, RemoteCursor, RemoteCursors, RemoteNames, RemoteRecord, RemoteRefs, RemoteState, Remotes,
+    RemotesByPeer, Retiring, Store, Withheld,
+};
+use sturdy_types::{KRef, RRef};
+
+/// The checker.
+#[derive(Default)]
+pub struct Counts;
+
+/// How a side has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Has {
+    Reachable,
+    Unreachable,
+    Lost,
+    /// A settled promise on its way out.
+    OnlyByName,
+}
+
+/// One side of a conversation.
+#[derive(Debug)]
+struct Side {
+    record: RemoteRecord,
+    cursor: RemoteCursor,
+    names: BTreeMap<RRef, Has>,
+    on_their_way: usize,
+}
+
+fn side(store: &Store, other: KernelNo) -> Option<Side> {
+    let remote = store.get::<RemotesByPeer>(&peer(other)).ok()??;
+    let (record, cursor) = (store.get::<Remotes>(&remote).ok()??, store.get::<RemoteCursors>(&remote).ok()??);
+    let mut names = BTreeMap::new();
+    for ((_, rref), kref) in store.scan::<RemoteRefs>(&remote, None, usize::MAX).ok()? {
+        let has = match store.get::<RemoteNames>(&(kref, remote)).ok()? {
+            Some(name) if name.rref != rref => Has::OnlyByName,
+            Some(name) if name.lost => Has::Lost,
+            Some(name) if name.reachable => Has::Reachable,
+            Some(_) => Has::Unreachable,
+            None if matches!(kref, KRef::Promise(_)) => Has::OnlyByName,
+            None => Has::Lost,
+        };
+        names.insert(rref, has);
+    }
+    let on_their_way = store.scan::<Outbox>(&remote, None, usize::MAX).ok()?.len()
+        + store.scan::<Retiring>(&remote, None, usize::MAX).ok()?.len()
+        + store.scan::<Withheld>(&remote, None, usize::MAX).ok()?.len();
+    Some(Side { record, cursor, names, on_their_way })
+}
+
+const fn flipped(rref: RRef) -> RRef {
+    match rref {
+        RRef::Export(number) => RRef::Import(number),
+        RRef::Import(number) => RRef::Export(number),
+        RRef::PromiseExport(number) => RRef::PromiseImport(number),
+        RRef::PromiseImport(number) => RRef::PromiseExport(number),
+    }
+}
+
+/// Whether a name was given out by the other side.
+const fn is_theirs(rref: RRef) -> bool {
+    matches!(rref, RRef::Export(_) | RRef::PromiseExport(_))
+}
+
+/// What `one` has and `other` does not have alike.
+fn disagreement(one: &Side, other: &Side) -> Option<String> {
+    if one.on_their_way > 0 {
+        return Some(format!("{} rows are still on their way out", one.on_their_way));
+    }
+    if one.cursor.first_pending != one.cursor.next_send || one.cursor.next_send != other.cursor.highest_received + 1 {
+        return Some(format!("positions differ: {:?} and {:?}", one.cursor, other.cursor));
+    }
+    let later = one.record.conversation > 1 || other.record.conversation > 1;
+    for (rref, has) in &one.names {
+        let theirs = other.names.get(&flipped(*rref)).copied();
+        let agree = match (has, theirs) {
+            (Has::Lost | Has::OnlyByName, _) => true,
+            (_, None | Some(Has::Lost)) => later && !matches!(rref, RRef::PromiseExport(_) | RRef::PromiseImport(_)),
+            (Has::Unreachable, Some(Has::Reachable)) => later && is_theirs(*rref),
+            (Has::Reachable, Some(Has::Unreachable)) => later && !is_theirs(*rref),
+            (_, Some(_)) => true,
+        };
+        if !agree {
+            return Some(format!("it has {rref} ({has:?}), and the other has {theirs:?}"));
+        }
+    }
+    None
+}
+
+/// Whether both sides mean the same conversation, and talk to each other.
+fn same_conversation(one: &Side, other: &Side, incarnations: (&str, &str)) -> bool {
+    one.record.conversation == other.record.conversation
+        && one.record.peer_incarnation.as_deref() == Some(incarnations.1)
+        && other.record.peer_incarnation.as_deref() == Some(incarnations.0)
+        && one.record.state == RemoteState::Open
+        && other.record.state == RemoteState::Open
+}
+
+impl Checker for Counts {
+    fn name(&self) -> &'static str {
+        "counts"
+    }
+
+    fn see(&mut self, _kernel: KernelNo, _seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn at_rest(&mut self, machines: &[Machine]) -> Result<(), String> {
+        for machine in machines {
+            let Some(store) = machine.node().map(sturdy_node::Node::store) else { continue };
+            for (_, record) in store.scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default() {
+                let Some(number) = kernel_of(&record.peer).filter(|number| *number != machine.number) else { continue };
+                let Some(their_store) = machines.get(number).and_then(Machine::node).map(sturdy_node::Node::store)
+                else {
+                    continue;
+                };
+                let (Some(one), Some(other)) = (side(store, number), side(their_store, machine.number)) else {
+                    continue;
+                };
+                let names = (store.incarnation().to_string(), their_store.incarnation().to_string());
+                if same_conversation(&one, &other, (&names.0, &names.1))
+                    && let Some(what) = disagreement(&one, &other)
+                {
+                    return Err(format!("kernel {} about kernel {number}: {what}", machine.number));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sturdy_store::PeerKind;
+
+    fn a_side(conversation: u64, names: &[(RRef, Has)], (next_send, highest_received): (u64, u64)) -> Side {
+        let record = RemoteRecord {
+            peer: peer(1),
+            hints: Vec::new(),
+            peer_incarnation: None,
+            conversation,
+            kind: PeerKind::Sturdy,
+            state: RemoteState::Open,
+        };
+        let cursor = RemoteCursor { first_pending: next_send, next_send, highest_received, ..RemoteCursor::default() };
+        Side { record, cursor, names: names.iter().copied().collect(), on_their_way: 0 }
+    }
+
+    #[test]
+    fn positions_agree_and_nothing_is_on_its_way() {
+        let other = a_side(1, &[], (4, 8));
+        assert_eq!(disagreement(&a_side(1, &[], (9, 3)), &other), None);
+        assert!(disagreement(&a_side(1, &[], (8, 3)), &other).is_some());
+        assert!(disagreement(&Side { on_their_way: 1, ..a_side(1, &[], (9, 3)) }, &other).is_some());
+        let mut pending = a_side(1, &[], (9, 3));
+        pending.cursor.first_pending = 8;
+        assert!(disagreement(&pending, &other).is_some());
+    }
+
+    fn compared(conversation: u64, one: &[(RRef, Has)], other: &[(RRef, Has)]) -> bool {
+        let (one, other) = (a_side(conversation, one, (1, 0)), a_side(conversation, other, (1, 0)));
+        disagreement(&one, &other).is_none() && disagreement(&other, &one).is_none()
+    }
+
+    #[test]
+    fn names_agree_in_both_directions() {
+        let (ours, theirs) = ((RRef::Import(3), Has::Reachable), (RRef::Export(3), Has::Reachable));
+        assert!(compared(1, &[ours], &[theirs]));
+        assert!(!compared(1, &[ours], &[]));
+        assert!(!compared(1, &[], &[theirs]));
+        assert!(!compared(1, &[ours], &[(RRef::Export(4), Has::Reachable)]));
+        assert!(!compared(1, &[ours], &[(RRef::Export(3), Has::Unreachable)]));
+        assert!(!compared(1, &[(RRef::PromiseImport(3), Has::Reachable)], &[]));
+        assert!(compared(1, &[(RRef::PromiseImport(3), Has::OnlyByName)], &[]));
+    }
+
+    #[test]
+    fn what_was_given_up_may_stay() {
+        let ours = (RRef::Import(3), Has::Reachable);
+        assert!(compared(2, &[ours], &[]));
+        assert!(compared(2, &[ours], &[(RRef::Export(3), Has::Unreachable)]));
+        assert!(!compared(2, &[(RRef::Import(3), Has::Unreachable)], &[(RRef::Export(3), Has::Reachable)]));
+        assert!(!compared(2, &[(RRef::PromiseExport(3), Has::Reachable)], &[]));
+    }
+}

@@ -1,0 +1,226 @@
+//! The host of one kernel: the person or program that launches vats, calls objects and passes references around.
+//!
+//! What always holds: a host uses only references that it was given. It outlives the processes of its kernel; what it
+//! knows of a process that is gone it forgets, except calls that bear a name.
+
+use crate::actor::MessageName;
+use crate::dice::Dice;
+use crate::seen::KernelNo;
+use std::collections::BTreeMap;
+use sturdy_kernel::{Answer, LaunchRequest, Refused, Request, Ticket};
+use sturdy_types::{CallId, CapData, ClusterConfig, CodeSpec, KRef, RuntimeKind, SubclusterId, VatConfig, VatId};
+
+/// What a ticket was for.
+#[derive(Clone, Debug)]
+enum Asked {
+    Status,
+    Call(Option<String>),
+    Issue(String),
+    Other,
+}
+
+/// A call that bears a name, until it is acknowledged.
+#[derive(Clone, Debug)]
+struct Named {
+    request: Request,
+    /// The commit with which it was answered.
+    answered: Option<u64>,
+}
+
+/// A text for which a peer gives an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// The kernel that issued it.
+    pub issuer: KernelNo,
+    /// The text.
+    pub text: String,
+}
+
+/// One host.
+#[derive(Default)]
+pub struct Host {
+    number: KernelNo,
+    tickets: u64,
+    names: u64,
+    asked: BTreeMap<Ticket, Asked>,
+    named: BTreeMap<String, Named>,
+    /// Calls that are not acknowledged, and the name of their request.
+    calls: BTreeMap<CallId, Option<String>>,
+    roots: Vec<KRef>,
+    /// Vats, as the last status said.
+    pub vats: Vec<VatId>,
+    /// Subclusters, as the last status said.
+    pub subclusters: Vec<SubclusterId>,
+    /// References in results, and whose.
+    given: Vec<(KRef, CallId)>,
+    issued: Vec<String>,
+}
+
+impl Host {
+    /// A host that knows nothing yet.
+    pub fn new(number: KernelNo) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    fn ticket(&mut self, asked: Asked) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.asked.insert(ticket, asked);
+        ticket
+    }
+
+    /// Launches vats.
+    pub fn launch(&mut self, vats: usize) -> (Ticket, Request) {
+        let names: Vec<String> = (0..vats).map(|number| format!("actor{number}")).collect();
+        let config = ClusterConfig {
+            bootstrap: names[0].clone(),
+            vats: names.into_iter().map(|name| (name, actor())).collect(),
+            services: Vec::new(),
+        };
+        let launch = LaunchRequest { config, sources: Vec::new(), system_name: None, label: None };
+        (self.ticket(Asked::Other), Request::Launch(Box::new(launch)))
+    }
+
+    /// Asks what is running.
+    pub fn ask_status(&mut self) -> (Ticket, Request) {
+        (self.ticket(Asked::Status), Request::Status)
+    }
+
+    /// Asks for anything whose answer does not matter.
+    pub fn order(&mut self, request: Request) -> (Ticket, Request) {
+        (self.ticket(Asked::Other), request)
+    }
+
+    /// Calls an object that it knows with others that it knows.
+    pub fn call(&mut self, dice: &mut Dice, boot: u32) -> Option<(Ticket, Request)> {
+        let known = self.known();
+        let target = dice.pick(&known)?;
+        let slots = (0..dice.below(3)).filter_map(|_| dice.pick(&known)).collect();
+        self.names += 1;
+        let kernel = u32::try_from(self.number).expect("a world has few kernels");
+        let name = MessageName { kernel, boot, vat: 0, run: 0, number: self.names };
+        let request = dice.once_in(2).then(|| name.to_string());
+        let methargs = CapData { body: name.as_body(), slots };
+        let call = Request::Call { target, methargs, request: request.clone() };
+        if let Some(request) = &request {
+            self.named.insert(request.clone(), Named { request: call.clone(), answered: None });
+        }
+        Some((self.ticket(Asked::Call(request)), call))
+    }
+
+    /// Asks again for calls that bear a name, so that they can be acknowledged.
+    pub fn ask_again(&mut self) -> Vec<(Ticket, Request)> {
+        let named: Vec<_> = self.named.iter().map(|(name, named)| (name.clone(), named.request.clone())).collect();
+        let known: Vec<&String> = self.calls.values().flatten().collect();
+        let open: Vec<_> = named.into_iter().filter(|(name, _)| !known.contains(&name)).collect();
+        open.into_iter().map(|(name, request)| (self.ticket(Asked::Call(Some(name))), request)).collect()
+    }
+
+    /// Has seen the answer of some call.
+    pub fn acknowledge(&mut self, dice: &mut Dice) -> Option<(Ticket, Request)> {
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        let call = dice.pick(&calls)?;
+        Some(self.acknowledge_one(call))
+    }
+
+    /// Has seen all answers.
+    pub fn acknowledge_all(&mut self) -> Vec<(Ticket, Request)> {
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        calls.into_iter().map(|call| self.acknowledge_one(call)).collect()
+    }
+
+    fn acknowledge_one(&mut self, call: CallId) -> (Ticket, Request) {
+        if let Some(Some(name)) = self.calls.remove(&call) {
+            self.named.remove(&name);
+        }
+        self.given.retain(|(_, of)| *of != call);
+        (self.ticket(Asked::Other), Request::Acknowledge(call))
+    }
+
+    /// Gives an object that it knows to whoever shows a text.
+    pub fn issue(&mut self, dice: &mut Dice, boot: u32) -> Option<(Ticket, Request)> {
+        let objects: Vec<KRef> = self.known().into_iter().filter(|kref| matches!(kref, KRef::Object(_))).collect();
+        let object = dice.pick(&objects)?;
+        self.names += 1;
+        let url = format!("url-{}-{boot}-{}", self.number, self.names);
+        // Noted at once: it may be durable although the answer never comes.
+        self.issued.push(url.clone());
+        Some((self.ticket(Asked::Issue(url.clone())), Request::IssueUrl { object, url }))
+    }
+
+    /// Withdraws some text, or all.
+    pub fn withdraw_all(&mut self) -> Vec<(Ticket, Request)> {
+        let issued = std::mem::take(&mut self.issued);
+        issued.into_iter().map(|url| (self.ticket(Asked::Other), Request::WithdrawUrl(url))).collect()
+    }
+
+    /// Redeems a text of a peer.
+    pub fn redeem(&mut self, url: &Url, peer: String, boot: u32) -> (Ticket, Request) {
+        self.names += 1;
+        let key = format!("key-{}-{boot}-{}", self.number, self.names);
+        (self.ticket(Asked::Call(None)), Request::Redeem { peer, url: url.text.clone(), key })
+    }
+
+    /// References that it can use.
+    pub fn known(&self) -> Vec<KRef> {
+        self.roots.iter().copied().chain(self.given.iter().map(|(kref, _)| *kref)).collect()
+    }
+
+    /// An answer has come. Returns a text that peers may redeem now.
+    pub fn answered(&mut self, ticket: Ticket, answer: &Result<Answer, Refused>, commit: u64) -> Option<Url> {
+        match (self.asked.remove(&ticket)?, answer) {
+            (Asked::Status, Ok(Answer::Status(status))) => {
+                self.roots = status.vats.iter().filter_map(|vat| vat.root.map(KRef::Object)).collect();
+                self.vats = status.vats.iter().map(|vat| vat.id).collect();
+                self.subclusters = status.subclusters.iter().map(|subcluster| subcluster.id).collect();
+            }
+            (Asked::Call(name), Ok(Answer::Called(call))) => {
+                if let Some(named) = name.as_ref().and_then(|name| self.named.get_mut(name)) {
+                    named.answered = Some(commit);
+                }
+                self.calls.insert(*call, name);
+            }
+            (Asked::Call(Some(name)), Err(_)) => {
+                self.named.remove(&name);
+            }
+            (Asked::Issue(text), Ok(_)) => {
+                return Some(Url { issuer: self.number, text });
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// The result of a call has come.
+    pub fn settled(&mut self, call: CallId, value: &CapData<KRef>) {
+        if self.calls.contains_key(&call) {
+            self.given.extend(value.slots.iter().map(|slot| (*slot, call)));
+        }
+    }
+
+    /// The process of the kernel is gone; the next one remembers what commit `back_to` has left.
+    pub fn process_ended(&mut self, back_to: u64, forgot: bool) {
+        self.asked.clear();
+        self.calls.clear();
+        self.given.clear();
+        if forgot {
+            self.roots.clear();
+            self.vats.clear();
+            // What was asked and forgotten is not asked again: it may have taken effect elsewhere.
+            self.named.retain(|_, named| named.answered.is_some_and(|commit| commit <= back_to));
+        }
+    }
+
+    /// Tickets that are not answered.
+    pub fn waiting(&self) -> usize {
+        self.asked.len()
+    }
+}
+
+fn actor() -> VatConfig {
+    VatConfig {
+        code: CodeSpec { runtime: RuntimeKind::Native, entry: "actor".into(), modules: Vec::new() },
+        parameters: "#{}".into(),
+        globals: Vec::new(),
+    }
+}

@@ -1,0 +1,22 @@
+//! Worlds of many kernels under one seed: real nodes, real stores in memory, real conversations; virtual time, a hostile
+//! network, disks and processes that fail, vats and operators that do anything; and checkers, one per promise.
+//!
+//! What always holds: a run follows from its seed, on any machine. Checkers see only what enters and leaves kernels, and
+//! the stores.
+
+pub mod actor;
+pub mod campaign;
+pub mod checkers;
+pub mod dice;
+pub mod heaps;
+pub mod host;
+pub mod log;
+pub mod machine;
+pub mod network;
+pub mod patterns;
+pub mod plan;
+pub mod run;
+pub mod seen;
+pub mod shrink;
+pub mod trace;
+pub mod world;

@@ -1,0 +1,186 @@
+//! What goes wrong, one kind each ([`Fault`]).
+
+use super::{Step, World};
+use crate::machine::peer;
+use crate::network::Way;
+use crate::plan::Fault;
+use crate::seen::{BeginsWith, KernelNo};
+use sturdy_kernel::{OnClose, Request};
+use sturdy_types::KRef;
+
+impl World {
+    /// One fault, at this kernel or near it. Faults of vats happen inside of them.
+    pub(super) fn disturb(&mut self, kernel: KernelNo, fault: Fault) -> Step {
+        self.report.faults += 1;
+        self.trace.note(self.now, &format!("fault {fault:?} at k{kernel}"));
+        match fault {
+            Fault::FrameLost
+            | Fault::FrameRepeated
+            | Fault::FramesSwapped
+            | Fault::FrameCorrupted
+            | Fault::FrameCut
+            | Fault::LineBroken
+            | Fault::HalfClosed => self.disturb_a_line(fault),
+            Fault::Partition | Fault::OneWayPartition | Fault::DialledAgain => self.disturb_a_pair(kernel, fault),
+            Fault::Killed
+            | Fault::KilledInCommit
+            | Fault::KilledAfterCommit
+            | Fault::KilledInRecovery
+            | Fault::StoreLost
+            | Fault::StoreRestored
+            | Fault::DiskFull
+            | Fault::ReadsFail
+            | Fault::DiedOfDelivery => self.disturb_a_process(kernel, fault),
+            Fault::LateOutcome => {
+                let answered = self.machines[kernel].answer_again(self.now);
+                self.show(kernel)?;
+                self.after(kernel, answered)
+            }
+            Fault::VatFails | Fault::VatIllegal | Fault::VatExits => Ok(()),
+            _ => self.operator(kernel, fault),
+        }
+    }
+
+    fn disturb_a_line(&mut self, fault: Fault) -> Step {
+        if fault == Fault::LineBroken || fault == Fault::HalfClosed {
+            let lines = self.network.lines();
+            let Some(line) = self.dice.pick(&lines) else { return Ok(()) };
+            if fault == Fault::LineBroken {
+                return self.break_line(line, None);
+            }
+            let unaware = self.dice.below(2);
+            return self.half_close(line, unaware);
+        }
+        let ways: Vec<Way> = self.network.ways(self.now);
+        let Some(way) = self.dice.pick(&ways) else { return Ok(()) };
+        match fault {
+            Fault::FrameLost => {
+                self.network.take(way);
+                Ok(())
+            }
+            Fault::FrameRepeated => {
+                self.network.repeat(way);
+                Ok(())
+            }
+            Fault::FramesSwapped => {
+                let with = self.dice.below(8);
+                self.network.swap(way, with);
+                Ok(())
+            }
+            Fault::FrameCut => self.break_line(way.0, None),
+            _ => self.corrupt(way),
+        }
+    }
+
+    /// A frame whose bytes were changed on the way. A real line would not let it through; the node has to bear it.
+    fn corrupt(&mut self, way: Way) -> Step {
+        let Some((to, mut frame)) = self.network.take(way) else { return Ok(()) };
+        if frame.is_empty() {
+            return Ok(());
+        }
+        // Cut off or made unreadable: what is changed and still readable is what a lying peer would send.
+        if self.dice.once_in(2) {
+            frame.truncate(self.dice.below(frame.len()));
+        } else {
+            frame[0] = b'!';
+        }
+        self.event(to, sturdy_kernel::Event::Received { connection: way.0, frame })
+    }
+
+    fn disturb_a_pair(&mut self, kernel: KernelNo, fault: Fault) -> Step {
+        let other = self.dice.below(self.machines.len());
+        if other == kernel {
+            return Ok(());
+        }
+        let until = self.now + self.dice.between(10, 100_000);
+        match fault {
+            Fault::DialledAgain => return self.dial(kernel, other),
+            Fault::OneWayPartition => self.network.block(kernel, other, until),
+            _ => {
+                self.network.block(kernel, other, until);
+                self.network.block(other, kernel, until);
+            }
+        }
+        Ok(())
+    }
+
+    fn disturb_a_process(&mut self, kernel: KernelNo, fault: Fault) -> Step {
+        match fault {
+            Fault::KilledInCommit => {
+                self.machines[kernel].fail_writes_after(0);
+                self.commit(kernel, usize::MAX)?;
+                self.restart(kernel, BeginsWith::ItsStore, None)
+            }
+            Fault::KilledAfterCommit => {
+                let leave = self.dice.below(4);
+                self.commit(kernel, leave)?;
+                self.restart(kernel, BeginsWith::ItsStore, None)
+            }
+            Fault::KilledInRecovery => {
+                for _ in 0..=self.dice.below(3) {
+                    self.restart(kernel, BeginsWith::ItsStore, None)?;
+                    if self.dice.once_in(2) {
+                        self.work(kernel)?;
+                    }
+                }
+                self.restart(kernel, BeginsWith::ItsStore, None)
+            }
+            Fault::StoreLost => self.restart(kernel, BeginsWith::NoStore, None),
+            Fault::StoreRestored => {
+                if self.machines[kernel].has_backup() && self.dice.once_in(2) {
+                    return self.restart(kernel, BeginsWith::OldCopy, None);
+                }
+                self.machines[kernel].back_up();
+                Ok(())
+            }
+            Fault::DiskFull => {
+                let good = self.dice.below(3) as u64;
+                self.machines[kernel].fail_writes_after(good);
+                Ok(())
+            }
+            Fault::ReadsFail => {
+                let good = self.dice.below(200) as u64;
+                self.machines[kernel].fail_reads_after(good);
+                Ok(())
+            }
+            Fault::DiedOfDelivery => {
+                let note = self.machines[kernel].under_way();
+                self.restart(kernel, BeginsWith::ItsStore, note)
+            }
+            _ => self.restart(kernel, BeginsWith::ItsStore, None),
+        }
+    }
+
+    fn operator(&mut self, kernel: KernelNo, fault: Fault) -> Step {
+        let peer = peer(self.dice.below(self.machines.len()));
+        let host = &self.hosts[kernel];
+        let request = match fault {
+            Fault::Revoked => {
+                let objects: Vec<KRef> =
+                    host.known().into_iter().filter(|kref| matches!(kref, KRef::Object(_))).collect();
+                self.dice.pick(&objects).map(Request::Revoke)
+            }
+            Fault::Terminated if self.dice.once_in(4) => {
+                self.dice.pick(&host.subclusters).map(Request::TerminateSubcluster)
+            }
+            Fault::Terminated => {
+                self.dice.pick(&host.vats).map(|vat| Request::TerminateVat { vat, reason: "by an operator".into() })
+            }
+            Fault::Restarted => self.dice.pick(&host.vats).map(Request::RestartVat),
+            Fault::GivenUp => Some(Request::GiveUp(peer)),
+            Fault::Forgotten => Some(Request::ForgetPeer(peer)),
+            _ if self.dice.once_in(2) => Some(Request::ReconnectPeer(peer)),
+            _ => {
+                let pending = if self.dice.once_in(2) { OnClose::Keep } else { OnClose::Discard };
+                Some(Request::ClosePeer { peer, pending })
+            }
+        };
+        match request {
+            Some(request) => {
+                let order = self.hosts[kernel].order(request);
+                self.ask(kernel, order)
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The end of a run: nothing goes wrong any more, everything comes to rest, and then everybody lets go of everything.
+//!
+//! What must hold then is the checkers' business; that it comes to rest at all is checked here (liveness).
+
+use super::{Step, World};
+use crate::checkers::Violation;
+use crate::machine::peer;
+use sturdy_kernel::{Event, Request};
+
+/// Rounds in which everything must have come to rest.
+const ROUNDS: usize = 3_000;
+
+impl World {
+    /// Heals, comes to rest, lets go.
+    pub(super) fn heal(&mut self) -> Step {
+        self.begin_step(self.plan.steps + 1);
+        self.healing = true;
+        for knob in [&self.knobs.fails, &self.knobs.illegal, &self.knobs.exits] {
+            knob.set(0);
+        }
+        self.network.heal();
+        for kernel in 0..self.machines.len() {
+            if self.machines[kernel].disk_fails() {
+                self.restart(kernel, crate::seen::BeginsWith::ItsStore, None)?;
+            }
+            self.commit(kernel, usize::MAX)?;
+        }
+        self.notice_half_closed()?;
+        for connection in self.network.lines() {
+            self.break_line(connection, None)?;
+        }
+        for kernel in 0..self.machines.len() {
+            for other in 0..self.machines.len() {
+                let order = self.hosts[kernel].order(Request::ReconnectPeer(peer(other)));
+                self.ask(kernel, order)?;
+            }
+        }
+        self.knobs.quiet.set(true);
+        self.settle()?;
+        self.at_rest()?;
+        self.let_go()
+    }
+
+    fn at_rest(&mut self) -> Step {
+        let step = self.step;
+        for checker in &mut self.checkers {
+            let said = checker.at_rest(&self.machines);
+            said.map_err(|what| Violation {
+                checker: checker.name(),
+                what: format!("at rest, after step {step}: {what}"),
+            })?;
+        }
+        (0..self.machines.len()).try_for_each(|kernel| self.audit(kernel))
+    }
+
+    /// Until nothing is due, nothing is on its way and nobody waits for time to pass.
+    pub(super) fn settle(&mut self) -> Step {
+        for _ in 0..ROUNDS {
+            for kernel in 0..self.machines.len() {
+                while self.work(kernel)? {}
+                self.commit(kernel, usize::MAX)?;
+            }
+            let wishes = self.network.wishes(self.now);
+            let ways = self.network.ways(self.now);
+            if wishes.is_empty() && ways.is_empty() && self.machines.iter().all(crate::machine::Machine::is_quiet) {
+                let Some(at) = self.machines.iter().filter_map(crate::machine::Machine::deadline).min() else {
+                    return Ok(());
+                };
+                self.pass(at.saturating_sub(self.now))?;
+                continue;
+            }
+            for (from, to) in wishes {
+                self.dial(from, to)?;
+            }
+            for way in ways {
+                while self.network.ways(self.now).contains(&way) {
+                    self.carry(way)?;
+                }
+            }
+        }
+        Err(self.violation("liveness", "the world does not come to rest"))
+    }
+
+    /// Every vat is asked for its garbage.
+    fn reap_all(&mut self) -> Step {
+        for kernel in 0..self.machines.len() {
+            let reap = self.hosts[kernel].order(Request::Reap(Vec::new()));
+            self.ask(kernel, reap)?;
+        }
+        Ok(())
+    }
+
+    /// Hosts let go of everything; garbage is looked for until nothing changes.
+    fn let_go(&mut self) -> Step {
+        for kernel in 0..self.machines.len() {
+            for asked in self.hosts[kernel].ask_again() {
+                self.ask(kernel, asked)?;
+            }
+        }
+        self.reap_all()?;
+        self.settle()?;
+        let step = self.step;
+        for checker in &mut self.checkers {
+            let said = checker.all_answered(&self.machines);
+            said.map_err(|what| Violation {
+                checker: checker.name(),
+                what: format!("when all was answered, after step {step}: {what}"),
+            })?;
+        }
+        for kernel in 0..self.machines.len() {
+            let acknowledge = self.hosts[kernel].acknowledge_all();
+            for asked in acknowledge.into_iter().chain(self.hosts[kernel].withdraw_all()) {
+                self.ask(kernel, asked)?;
+            }
+        }
+        for _ in 0..2 + 2 * self.machines.len() {
+            self.reap_all()?;
+            self.settle()?;
+            for kernel in 0..self.machines.len() {
+                self.event(kernel, Event::Idle)?;
+            }
+            self.settle()?;
+            for kernel in 0..self.machines.len() {
+                while matches!(self.machines[kernel].tidy_up(self.now), Ok(true)) {}
+            }
+        }
+        let step = self.step;
+        for checker in &mut self.checkers {
+            let said = checker.at_the_end(&self.machines);
+            said.map_err(|what| Violation {
+                checker: checker.name(),
+                what: format!("at the end, after step {step}: {what}"),
+            })?;
+        }
+        (0..self.machines.len()).try_for_each(|kernel| self.audit(kernel))
+    }
+}

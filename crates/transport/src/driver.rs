@@ -1,0 +1,390 @@
+//! The one loop of a transport: libp2p's events, the host's orders, what lines tell, and time.
+//!
+//! What always holds: the loop never waits for the host nor for a peer; each stream becomes a line of its own task or is
+//! dropped. Not here: decisions about peers (`peers`) and relays (`relays`), the bytes (`line`).
+
+use crate::addresses::{Reach, candidates};
+use crate::config::TransportLimits;
+use crate::event::{Event, Gone, News, Path, Side, Wire};
+use crate::handle::{Command, Lines};
+use crate::line::{Inbox, Line, LineNews};
+use crate::peers::Peers;
+use crate::relays::Relays;
+use crate::streams::StreamNews;
+use crate::swarm::{Stack, StackEvent};
+use crate::wake::Clocks;
+use futures::StreamExt;
+use libp2p::core::transport::{ListenerId, TransportError};
+use libp2p::multiaddr::Protocol;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId as Dial, DialError, Stream, Swarm, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, ping, relay};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use sturdy_types::ConnectionId;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// How often clocks are compared and idle peers forgotten.
+const TICK: Duration = Duration::from_secs(15);
+/// How long a dial waits for room.
+const NO_ROOM: Duration = Duration::from_secs(1);
+/// Causes of causes that are told.
+const MAX_CAUSES: usize = 8;
+/// Reasons of one failed dial that are told.
+const TOLD_REASONS: usize = 4;
+
+pub(crate) struct Driver {
+    pub(crate) swarm: Swarm<Stack>,
+    pub(crate) orders: mpsc::UnboundedReceiver<Command>,
+    pub(crate) peers: Peers,
+    pub(crate) relays: Relays,
+    pub(crate) reach: Reach,
+    pub(crate) limits: TransportLimits,
+    pub(crate) inbox: Inbox,
+    pub(crate) news: Arc<News>,
+    pub(crate) lines: Arc<Lines>,
+    pub(crate) line_news: (mpsc::UnboundedSender<LineNews>, mpsc::UnboundedReceiver<LineNews>),
+    pub(crate) live: BTreeMap<ConnectionId, Live>,
+    pub(crate) under_way: UnderWay,
+    pub(crate) tasks: JoinSet<()>,
+    pub(crate) clocks: Clocks,
+    pub(crate) next_tick: Instant,
+}
+
+/// What was begun with libp2p and is not answered.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay {
+    /// Our dials.
+    dials: BTreeMap<Dial, PeerId>,
+    /// Peers with whom a stream is being opened.
+    opening: BTreeSet<PeerId>,
+    /// Of these, those with whom a direct stream is to replace a relayed one.
+    upgrading: BTreeSet<PeerId>,
+    /// Relayed lines that a direct one has replaced, and when they are ended.
+    ending: BTreeSet<(Instant, ConnectionId)>,
+}
+
+/// A line, as the driver knows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Live {
+    peer: PeerId,
+    side: Side,
+    path: Path,
+}
+
+impl Driver {
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.begin_what_is_due();
+            let deadline = self.deadline();
+            tokio::select! {
+                command = self.orders.recv() => match command {
+                    None | Some(Command::Shutdown) => break,
+                    Some(command) => self.obey(command),
+                },
+                Some(news) = self.line_news.1.recv() => self.hear(&news),
+                event = self.swarm.select_next_some() => self.swarm_event(event),
+                Some(_) = self.tasks.join_next() => {}
+                () = tokio::time::sleep_until(deadline.into()) => self.tick(),
+            }
+        }
+        self.end().await;
+    }
+
+    async fn end(mut self) {
+        self.lines.end_all(&Gone::Shutdown);
+        let patience = Duration::from_millis(self.limits.shutdown_millis);
+        let all_ended = async {
+            while !self.tasks.is_empty() {
+                tokio::select! {
+                    _ = self.tasks.join_next() => {}
+                    // Farewells need somebody to carry them.
+                    _ = self.swarm.select_next_some() => {}
+                }
+            }
+        };
+        // Whoever does not take its farewell in time is cut off.
+        let _ = tokio::time::timeout(patience, all_ended).await;
+        self.tasks.abort_all();
+    }
+
+    fn deadline(&self) -> Instant {
+        let ending = self.under_way.ending.first().map(|(at, _)| *at);
+        [self.peers.deadline(), self.relays.deadline(), ending, Some(self.next_tick)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.next_tick)
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        while let Some(&(at, connection)) = self.under_way.ending.first() {
+            if at > now {
+                break;
+            }
+            self.under_way.ending.pop_first();
+            if let Some(line) = self.lines.get(connection) {
+                line.end(Gone::Superseded);
+            }
+        }
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        if self.clocks.slept(SystemTime::now(), now) {
+            self.wake();
+            self.news.tell(Event::Woke);
+        }
+        let age = Duration::from_millis(self.limits.idle_peer_millis);
+        self.peers.sweep(now, age);
+    }
+
+    fn wake(&mut self) {
+        let now = Instant::now();
+        self.peers.hurry_all(now);
+        self.relays.hurry(now);
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = Instant::now();
+        match command {
+            Command::Connect { peer, hints } => self.peers.want(now, peer, hints),
+            Command::StopWanting(peer) => self.peers.stop_wanting(peer),
+            Command::Reconnect { peer, hints } => {
+                self.peers.open(now, peer);
+                self.peers.hurry(now, peer);
+                self.peers.want(now, peer, hints);
+            }
+            Command::Close(peer) => {
+                self.peers.close(now, peer);
+                for connection in self.peers.lines_of(peer) {
+                    if let Some(line) = self.lines.get(connection) {
+                        line.end(Gone::HungUp);
+                    }
+                }
+            }
+            Command::Wake => self.wake(),
+            // The loop has ended with it.
+            Command::Shutdown => {}
+        }
+    }
+
+    fn begin_what_is_due(&mut self) {
+        let now = Instant::now();
+        while let Some((index, address)) = self.relays.due(now) {
+            match self.swarm.listen_on(address) {
+                Ok(listener) => self.relays.asked(index, listener),
+                Err(error) => self.relay_lost(index, error.to_string()),
+            }
+        }
+        while let Some(peer) = self.peers.due(now) {
+            self.dial(peer);
+        }
+    }
+
+    fn dial(&mut self, peer: PeerId) {
+        if !self.peers.has_room(peer) {
+            self.peers.postpone(Instant::now(), peer, NO_ROOM);
+            let why = "there is no room for another connection".to_owned();
+            self.news.tell(Event::DialFailed { peer: peer.to_string(), why, retry_in: NO_ROOM });
+            return;
+        }
+        if self.open_stream(peer) {
+            return;
+        }
+        let found = candidates(peer, self.peers.hints(peer), &self.relays.addresses(), self.reach);
+        if found.dial.is_empty() {
+            let reasons: Vec<String> = found.refused.iter().take(TOLD_REASONS).map(ToString::to_string).collect();
+            let why = if reasons.is_empty() { "no address is known".into() } else { reasons.join("; ") };
+            return self.dial_failed(peer, why);
+        }
+        let options = DialOpts::peer_id(peer).condition(PeerCondition::Always).addresses(found.dial).build();
+        let dial = options.connection_id();
+        self.under_way.dials.insert(dial, peer);
+        if let Err(error) = self.swarm.dial(options) {
+            self.under_way.dials.remove(&dial);
+            self.dial_failed(peer, told(&error));
+        }
+    }
+
+    /// Opens a stream on a connection that there is; false if there is none.
+    fn open_stream(&mut self, peer: PeerId) -> bool {
+        if self.under_way.opening.contains(&peer) {
+            return true;
+        }
+        let asked = self.swarm.behaviour_mut().streams.open(peer);
+        if asked {
+            self.under_way.opening.insert(peer);
+        }
+        asked
+    }
+
+    fn dial_failed(&mut self, peer: PeerId, why: String) {
+        if let Some(retry_in) = self.peers.failed(Instant::now(), peer, chance()) {
+            self.news.tell(Event::DialFailed { peer: peer.to_string(), why, retry_in });
+        }
+    }
+
+    fn relay_lost(&mut self, index: usize, why: String) {
+        let (relay, retry_in) = self.relays.lost(index, Instant::now(), chance());
+        self.news.tell(Event::RelayLost { relay, why, retry_in });
+    }
+
+    fn hear(&mut self, news: &LineNews) {
+        let now = Instant::now();
+        match *news {
+            LineNews::NoLongerHalfOpen(peer) => self.peers.half_open_ended(peer),
+            LineNews::Live(peer, connection, side, path) => {
+                self.live.insert(connection, Live { peer, side, path });
+                self.peers.live(now, peer, connection);
+            }
+            LineNews::Heard(peer, connection) => {
+                self.peers.heard(now, peer);
+                if self.live.get(&connection).is_some_and(|line| line.path == Path::Direct) {
+                    self.supersede(now, peer);
+                }
+            }
+            LineNews::Ended { peer, connection, fruitless } => {
+                self.live.remove(&connection);
+                self.lines.remove(connection);
+                self.peers.ended(now, peer, connection, fruitless, chance());
+            }
+        }
+    }
+
+    /// A direct line works: relayed ones that we opened are ended after a while.
+    fn supersede(&mut self, now: Instant, peer: PeerId) {
+        let at = now + Duration::from_millis(self.limits.superseded_millis);
+        let relayed = |line: &Live| line.peer == peer && line.side == Side::Dialler && line.path == Path::Relayed;
+        let old = self.live.iter().filter(|(_, line)| relayed(line)).map(|(id, _)| (at, *id));
+        self.under_way.ending.extend(old);
+    }
+
+    fn stream_news(&mut self, news: StreamNews) {
+        match news {
+            StreamNews::Opened { peer, stream, wire, path } => {
+                self.under_way.opening.remove(&peer);
+                let upgrading = self.under_way.upgrading.remove(&peer);
+                // Meanwhile the peer may have come to us, or the host may have changed its mind: a stream without a byte
+                // is dropped, which peers take for nothing.
+                if (upgrading || self.peers.is_dialling(peer)) && self.peers.has_room(peer) {
+                    self.start_line(stream, peer, Side::Dialler, wire, path);
+                }
+            }
+            StreamNews::NotOpened { peer, why } => {
+                self.under_way.opening.remove(&peer);
+                self.under_way.upgrading.remove(&peer);
+                self.dial_failed(peer, why);
+            }
+            StreamNews::Inbound { peer, stream, wire, path } => {
+                // A refused stream is dropped: nothing of it was accepted, so nothing is lost.
+                if self.peers.take_stream(Instant::now(), peer).is_ok() {
+                    self.start_line(stream, peer, Side::Listener, wire, path);
+                }
+            }
+            StreamNews::DirectWay { peer } => {
+                let ours = |line: &Live| line.peer == peer && line.side == Side::Dialler && line.path == Path::Relayed;
+                self.news.tell(Event::Upgraded { peer: peer.to_string() });
+                if self.live.values().any(ours) && self.open_stream(peer) {
+                    self.under_way.upgrading.insert(peer);
+                }
+            }
+        }
+    }
+
+    fn start_line(&mut self, stream: Stream, peer: PeerId, side: Side, wire: Wire, path: Path) {
+        let (limits, inbox, news) = (self.limits.clone(), self.inbox.clone(), self.line_news.0.clone());
+        let lines = Arc::clone(&self.lines);
+        let line = Line { stream, peer, side, wire, path, limits, inbox, news };
+        self.tasks.spawn(line.run(move |end| lines.enter(end)));
+    }
+
+    fn swarm_event(&mut self, event: SwarmEvent<StackEvent>) {
+        match event {
+            SwarmEvent::Behaviour(StackEvent::Streams(news)) => self.stream_news(news),
+            SwarmEvent::Behaviour(StackEvent::Relay(relay::client::Event::ReservationReqAccepted {
+                relay_peer_id,
+                renewal: false,
+                ..
+            })) => {
+                self.relays.reserved(relay_peer_id);
+                self.news.tell(Event::RelayReserved { relay: relay_peer_id.to_string() });
+            }
+            // A peer that does not answer is gone, whatever its network says.
+            SwarmEvent::Behaviour(StackEvent::Ping(ping::Event {
+                connection,
+                result: Err(ping::Failure::Timeout),
+                ..
+            })) => {
+                self.swarm.close_connection(connection);
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                self.under_way.dials.remove(&connection_id);
+                if self.peers.is_dialling(peer_id) {
+                    self.open_stream(peer_id);
+                }
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                let dialled = self.under_way.dials.remove(&connection_id);
+                // With another connection up meanwhile, the stream on it decides.
+                if let Some(peer) = dialled.filter(|peer| !self.under_way.opening.contains(peer)) {
+                    self.dial_failed(peer, told(&error));
+                }
+            }
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.news.tell(Event::Listening { address: self.complete(address) });
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.news.tell(Event::NotListening { address: self.complete(address), why: None });
+            }
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
+                self.listener_closed(listener_id, addresses, reason.err().map(|error| error.to_string()));
+            }
+            _ => {}
+        }
+    }
+
+    fn listener_closed(&mut self, listener: ListenerId, addresses: Vec<Multiaddr>, why: Option<String>) {
+        for address in addresses {
+            self.news.tell(Event::NotListening { address: self.complete(address), why: why.clone() });
+        }
+        if let Some(index) = self.relays.of(listener) {
+            self.relay_lost(index, why.unwrap_or_else(|| "the relay has ended it".into()));
+        }
+    }
+
+    /// An address of ours as others need it: with our peer id at its end.
+    fn complete(&self, address: Multiaddr) -> String {
+        let us = *self.swarm.local_peer_id();
+        let ends_with_us = address.iter().last() == Some(Protocol::P2p(us));
+        let address = if ends_with_us { address } else { address.with(Protocol::P2p(us)) };
+        address.to_string()
+    }
+}
+
+/// Chance for a wait. Without the system's randomness waits are long, which is safe.
+fn chance() -> u64 {
+    getrandom::u64().unwrap_or(u64::MAX)
+}
+
+fn told(error: &DialError) -> String {
+    let DialError::Transport(failures) = error else { return chain(error) };
+    let told = failures.iter().take(TOLD_REASONS).map(|(address, error)| match error {
+        TransportError::MultiaddrNotSupported(_) => format!("{address}: it cannot be dialled, or is out of reach"),
+        TransportError::Other(error) => format!("{address}: {}", chain(error)),
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// An error with its causes: libp2p's own texts are often empty.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut told: Vec<String> =
+        causes.take(MAX_CAUSES).map(ToString::to_string).filter(|told| !told.is_empty()).collect();
+    // Some repeat their cause's text.
+    told.dedup();
+    told.join(": ")
+}

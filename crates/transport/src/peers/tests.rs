@@ -1,0 +1,229 @@
+//! Wishes under every order of events, with time and chance of the test's choice.
+
+use super::*;
+use proptest::prelude::*;
+
+fn peer(seed: u8) -> PeerId {
+    libp2p::identity::Keypair::ed25519_from_bytes([seed; 32]).expect("any seed is a key").public().to_peer_id()
+}
+
+fn peers(limits: TransportLimits) -> (Peers, Instant) {
+    (Peers::new(limits), Instant::now())
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn a_first_dial_is_at_once_and_later_ones_wait() {
+    let (mut peers, now) = peers(TransportLimits::default());
+    let a = peer(1);
+    peers.want(now, a, Vec::new());
+    assert_eq!(peers.due(now), Some(a));
+    assert_eq!(peers.due(now), None, "it is being dialled");
+    // The worst chance gives the whole bound: it doubles up to the cap.
+    let mut at = now;
+    for bound in [500, 1000, 2000, 4000, 8000, 10_000, 10_000] {
+        let wait = peers.failed(at, a, bound).expect("it is still wanted");
+        assert_eq!(wait, millis(bound));
+        assert_eq!(peers.due(at + millis(bound - 1)), None);
+        at += wait;
+        assert_eq!(peers.due(at), Some(a));
+    }
+}
+
+#[test]
+fn waits_are_forgotten_when_the_host_says_so_and_when_a_peer_speaks() {
+    let (mut peers, now) = peers(TransportLimits::default());
+    let (a, line) = (peer(1), ConnectionId(1));
+    peers.want(now, a, Vec::new());
+    for _ in 0..5 {
+        let at = peers.deadline().expect("it waits");
+        assert_eq!(peers.due(at), Some(a));
+        peers.failed(at, a, u64::MAX);
+    }
+    peers.hurry_all(now + millis(1));
+    assert_eq!(peers.due(now + millis(1)), Some(a));
+    peers.failed(now, a, u64::MAX);
+    peers.live(now, a, line);
+    peers.heard(now, a);
+    assert_eq!(peers.deadline(), None, "the wish is fulfilled");
+    peers.ended(now, a, line, false, u64::MAX);
+    peers.want(now, a, Vec::new());
+    assert_eq!(peers.due(now), Some(a), "a peer that spoke is dialled at once");
+}
+
+#[test]
+fn a_connection_on_which_nothing_is_heard_is_a_failure() {
+    let (mut peers, now) = peers(TransportLimits::default());
+    let a = peer(1);
+    for (number, bound) in [(1, 500), (2, 1000), (3, 2000)] {
+        peers.live(now, a, ConnectionId(number));
+        peers.ended(now, a, ConnectionId(number), true, bound);
+        peers.want(now, a, Vec::new());
+        assert_eq!(peers.due(now + millis(bound - 1)), None);
+        peers.stop_wanting(a);
+    }
+}
+
+#[test]
+fn dials_are_bounded_at_once_and_per_minute() {
+    let limits = TransportLimits { dials_at_once: 2, dials_per_minute_per_peer: 3, ..TransportLimits::default() };
+    let (mut peers, now) = peers(limits);
+    for seed in 1..=5 {
+        peers.want(now, peer(seed), Vec::new());
+    }
+    let dialled = [peers.due(now), peers.due(now), peers.due(now)];
+    assert!(dialled[0].is_some() && dialled[1].is_some() && dialled[2].is_none());
+    assert_eq!(peers.deadline(), None, "the end of a dial comes first");
+    peers.stop_wanting(dialled[0].expect("it was dialled"));
+    assert!(peers.due(now).is_some(), "who was not dialled is not lost");
+
+    let a = dialled[1].expect("it was dialled");
+    let mut dials = 1;
+    let mut at = now;
+    while at < now + Duration::from_mins(1) {
+        peers.failed(at, a, 0);
+        at = at.max(peers.deadline().unwrap_or(at)) + millis(1);
+        while let Some(other) = peers.due(at) {
+            if other == a {
+                dials += 1;
+            } else {
+                peers.stop_wanting(other);
+            }
+        }
+    }
+    assert!((4..=6).contains(&dials), "{dials} dials: three at once, three within the minute");
+}
+
+#[test]
+fn streams_of_strangers_are_bounded() {
+    let limits = TransportLimits {
+        connections: 3,
+        connections_per_peer: 2,
+        half_open_streams: 3,
+        half_open_streams_per_peer: 2,
+        inbound_streams_per_minute_per_peer: 4,
+        ..TransportLimits::default()
+    };
+    let (mut peers, now) = peers(limits);
+    let (a, b, c) = (peer(1), peer(2), peer(3));
+    assert_eq!(peers.take_stream(now, a), Ok(()));
+    assert_eq!(peers.take_stream(now, a), Ok(()));
+    assert_eq!(peers.take_stream(now, a), Err(StreamRefused::HalfOpen), "of one peer");
+    assert_eq!(peers.take_stream(now, b), Ok(()));
+    assert_eq!(peers.take_stream(now, c), Err(StreamRefused::HalfOpen), "of all peers");
+    for (who, line) in [(a, 1), (a, 2), (b, 3)] {
+        peers.half_open_ended(who);
+        peers.live(now, who, ConnectionId(line));
+    }
+    assert_eq!(peers.take_stream(now, c), Err(StreamRefused::TooMany), "of all peers");
+    peers.ended(now, b, ConnectionId(3), false, 0);
+    assert_eq!(peers.take_stream(now, a), Err(StreamRefused::TooMany), "of one peer");
+    for line in [1, 2] {
+        peers.ended(now, a, ConnectionId(line), false, 0);
+    }
+    for _ in 0..2 {
+        assert_eq!(peers.take_stream(now, a), Ok(()));
+        peers.half_open_ended(a);
+    }
+    assert_eq!(peers.take_stream(now, a), Err(StreamRefused::TooOften));
+    peers.close(now, b);
+    assert_eq!(peers.take_stream(now, b), Err(StreamRefused::Closed));
+}
+
+// W-19: strangers leave nothing behind, and closed peers stay closed.
+#[test]
+fn w_19_who_is_away_is_forgotten() {
+    let limits = TransportLimits { idle_peers: 10, ..TransportLimits::default() };
+    let (mut peers, now) = peers(limits);
+    peers.close(now, peer(100));
+    peers.want(now, peer(101), Vec::new());
+    for seed in 0..50 {
+        let _ = peers.take_stream(now + Duration::from_secs(120 * u64::from(seed)), peer(seed));
+        peers.half_open_ended(peer(seed));
+        assert!(peers.table.len() <= 12, "{}", peers.table.len());
+    }
+    peers.sweep(now + Duration::from_hours(10), Duration::from_hours(1));
+    let left: Vec<PeerId> = peers.table.keys().copied().collect();
+    assert_eq!(left.len(), 2);
+    assert!(left.contains(&peer(100)) && left.contains(&peer(101)));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Want(u8),
+    StopWanting(u8),
+    Due,
+    Fail(u8, u64),
+    Live(u8, u64),
+    Ended(u8, u64, bool),
+    Wait(u64),
+    Hurry,
+    Close(u8),
+    Open(u8),
+    Sweep,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = 0u8..4;
+    prop_oneof![
+        who.clone().prop_map(Step::Want),
+        who.clone().prop_map(Step::StopWanting),
+        Just(Step::Due),
+        (who.clone(), any::<u64>()).prop_map(|(who, chance)| Step::Fail(who, chance)),
+        (who.clone(), 0u64..3).prop_map(|(who, line)| Step::Live(who, line)),
+        (who.clone(), 0u64..3, any::<bool>()).prop_map(|(who, line, fruitless)| Step::Ended(who, line, fruitless)),
+        (0u64..20_000).prop_map(Step::Wait),
+        Just(Step::Hurry),
+        who.clone().prop_map(Step::Close),
+        who.prop_map(Step::Open),
+        Just(Step::Sweep),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_wish_is_never_lost(steps in proptest::collection::vec(step(), 1..120)) {
+        let limits = TransportLimits { dials_at_once: 2, ..TransportLimits::default() };
+        let (mut peers, mut now) = peers(limits);
+        let ids: Vec<PeerId> = (0..4).map(peer).collect();
+        for step in steps {
+            match step {
+                Step::Want(who) => peers.want(now, ids[usize::from(who)], Vec::new()),
+                Step::StopWanting(who) => peers.stop_wanting(ids[usize::from(who)]),
+                Step::Due => { peers.due(now); }
+                Step::Fail(who, chance) => { peers.failed(now, ids[usize::from(who)], chance); }
+                Step::Live(who, line) => peers.live(now, ids[usize::from(who)], ConnectionId(line)),
+                Step::Ended(who, line, fruitless) => {
+                    peers.ended(now, ids[usize::from(who)], ConnectionId(line), fruitless, 7);
+                }
+                Step::Wait(wait) => now += millis(wait),
+                Step::Hurry => peers.hurry_all(now),
+                Step::Close(who) => peers.close(now, ids[usize::from(who)]),
+                Step::Open(who) => peers.open(now, ids[usize::from(who)]),
+                Step::Sweep => peers.sweep(now, millis(1)),
+            }
+            let waiting: BTreeSet<(Instant, PeerId)> = peers.table.iter().filter_map(|(id, entry)| match entry.wish {
+                Wish::Waiting(at) => Some((at, *id)),
+                _ => None,
+            }).collect();
+            prop_assert_eq!(&waiting, &peers.due, "who waits is on the list, and nobody else");
+            let dialling = peers.table.values().filter(|entry| entry.wish == Wish::Dialling).count();
+            prop_assert_eq!(dialling, peers.dialling);
+            prop_assert!(dialling <= 2);
+            // Whoever waits is dialled within the cap, or within the minute in which it was dialled too often.
+            prop_assert!(waiting.iter().all(|(at, _)| *at <= now + Duration::from_secs(61)));
+        }
+    }
+
+    #[test]
+    fn backoff_has_full_jitter(failures in any::<u32>(), chance in any::<u64>(), base in 1u64..10_000, cap in 1u64..100_000) {
+        let wait = backoff(base, cap, failures, chance);
+        prop_assert!(wait <= millis(cap));
+        if failures < 20 {
+            prop_assert!(wait <= millis(base << failures));
+        }
+    }
+}

@@ -1,0 +1,2 @@
+enum E { A }
+namespace N { export const x = 1 }

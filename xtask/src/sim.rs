@@ -1,0 +1,22 @@
+//! `cargo xtask sim`: builds the simulator and runs it with the arguments given. What it does is in `crates/sim`.
+
+use crate::check;
+use std::process::{Command, Stdio};
+
+/// Runs the simulator; its output and its arguments are passed on.
+pub fn sim(arguments: &[&str]) -> Result<(), String> {
+    let described = Command::new("git")
+        .args(["describe", "--always", "--dirty", "--exclude", "*"])
+        .current_dir(check::root())
+        .output()
+        .map_err(|error| format!("git cannot be started: {error}"))?;
+    let commit = String::from_utf8_lossy(&described.stdout).trim().to_owned();
+    let status = Command::new("cargo")
+        .args(["run", "--quiet", "--profile", "sim", "--package", "sturdy-sim", "--", "--commit", &commit])
+        .args(arguments)
+        .current_dir(check::root())
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err("the simulator found something, or was used wrongly".into()) }
+}
