@@ -22,7 +22,11 @@ pub fn apply(ctx: &mut Ctx<'_, '_>, event: Event, plan: Option<&Plan>) -> Result
         Event::ServiceAnswered { call, rejected, value } => ctx.service_answered(call, rejected, value)?,
         Event::UrlServiceServed { call, host } => ctx.serve_url_call(call, &host)?,
         // The node's links make turns of their own of these.
-        Event::Connected { .. } | Event::Received { .. } | Event::Disconnected { .. } | Event::Tick => {}
+        Event::Connected { .. }
+        | Event::Received { .. }
+        | Event::Disconnected { .. }
+        | Event::DialFailed { .. }
+        | Event::Tick => {}
         Event::Idle => ctx.idle()?,
     }
     Ok(ctx.close()?)
@@ -91,6 +95,8 @@ impl Ctx<'_, '_> {
             Request::ClosePeer { peer, pending } => self.close_peer(&peer, pending)?,
             Request::ReconnectPeer(peer) => self.reconnect_peer(&peer)?,
             Request::ForgetPeer(peer) => self.forget_peer(&peer)?,
+            Request::SetPatience { peer, patience } => self.set_patience(&peer, patience)?,
+            Request::Renew(incarnation) => self.renew(incarnation)?,
             Request::Peers => Answer::Peers(self.peers()?),
             Request::Reap(vats) => self.reap(vats)?,
             Request::Status => Answer::Status(Box::new(self.status()?)),

@@ -121,6 +121,16 @@ pub enum Request {
     ReconnectPeer(String),
     /// Let go of everything that a peer holds here, and of everything that it gave.
     ForgetPeer(String),
+    /// How long to wait for a peer that cannot be reached.
+    SetPatience {
+        /// The peer.
+        peer: String,
+        /// How long.
+        patience: Patience,
+    },
+    /// The store was put back from a backup: it begins another life under this incarnation, never used before, and its
+    /// conversations end. To be asked right after the boot, before there is any connection.
+    Renew(Incarnation),
     /// Describe the peers.
     Peers,
     /// Ask these vats (all, if empty) for their garbage.
@@ -196,6 +206,16 @@ pub enum OnClose {
     Discard,
 }
 
+/// How long a peer that cannot be reached is waited for (L10): until either is used up. What is not given is the
+/// kernel's own policy (`KernelLimits`), which by default is to wait for as long as it takes (G8).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// Failed attempts.
+    pub max_attempts: Option<u64>,
+    /// Milliseconds since the first of them; looked at whenever another has failed.
+    pub give_up_after_ms: Option<u64>,
+}
+
 /// One peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerInfo {
@@ -221,6 +241,12 @@ pub struct PeerInfo {
     pub received: u64,
     /// Messages of it that could not be processed.
     pub offences: u64,
+    /// Messages to it that were refused: its outbox was full, or it was closed, or they were too large.
+    pub refused: u64,
+    /// Numbers of it that never came and were skipped; only of a peer that is not of our own kind.
+    pub skipped: u64,
+    /// When the first attempt to reach it failed, if none has succeeded since.
+    pub unreachable_since: Option<Millis>,
 }
 
 /// The answers.

@@ -91,6 +91,12 @@ pub enum Event {
         /// Which.
         connection: ConnectionId,
     },
+    /// An attempt to reach a peer that `Effect::Connect` asked for has failed. Reported each time, since a policy may
+    /// end the waiting (L10): the host asks the node whether the peer is still wanted before it tries again.
+    DialFailed {
+        /// The peer.
+        peer: String,
+    },
     /// The node's deadline has come. What time demands leaves with the next commit.
     Tick,
     /// Nothing else is happening: time to ask vats for garbage, to let old answers go, to clean up.
@@ -191,8 +197,8 @@ pub enum Effect {
         /// Method and arguments.
         methargs: CapData<KRef>,
     },
-    /// Outer: somebody has something for this peer and there is no connection: dial, again and again, until there is one
-    /// or the peer is closed or given up.
+    /// Outer: somebody has something for this peer and there is no connection: dial, again and again, and report each
+    /// failure (`Event::DialFailed`), as long as the node wants it (`Node::wants`).
     Connect {
         /// The peer.
         peer: String,

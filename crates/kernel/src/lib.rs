@@ -34,14 +34,14 @@ pub use apply::{answer_for, apply, tidy_up};
 pub use audit::{AuditReport, audit};
 pub use blame::{Blame, Fault, Refused, VatFault};
 pub use control::{
-    Answer, Lasts, LaunchRequest, OnClose, PeerInfo, Request, ServiceInfo, Status, SubclusterInfo, Ticket, UrlInfo,
-    UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
+    Answer, Lasts, LaunchRequest, OnClose, Patience, PeerInfo, Request, ServiceInfo, Status, SubclusterInfo, Ticket,
+    UrlInfo, UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
 };
 pub use crank::{Begun, Crossings, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice, UrlHost};
 pub use remotes::{
-    Before, Greeting, Heard, LinkNews, Stranger, StrangerHeard, Strangers, admit, greet, hear, hear_ack, hello,
-    standing_with,
+    Before, Greeting, Heard, LinkNews, Presence, Stranger, StrangerHeard, Strangers, admit, dial_failed, greet, hear,
+    hear_ack, hello, room_for_calls, skip_gap, standing_with,
 };
 pub use url_services::{URL_ISSUER, URL_REDEEMER};

@@ -9,10 +9,13 @@
 //! decides when a group ends (`sturdy-daemon`, `sturdy-sim`).
 
 mod flight;
+mod hearing;
+mod held;
 mod links;
 mod node;
 mod ready;
 mod strangers;
+mod talk;
 
 pub use flight::{FlightRecord, Moment};
 pub use node::{AuditMode, Node, NodeStats};

@@ -1,4 +1,4 @@
-//! Connections to peers: which conversation each speaks for, what is on the wire, what arrived too early.
+//! Connections to peers: which conversation each speaks for, and what of it is volatile (`talk`, `held`).
 //!
 //! All of it is volatile: lost with the process, it costs a little time and never a message. What always holds: frames
 //! count only on a connection that a handshake has bound to the present conversation (L3); nothing is put on the wire
@@ -8,19 +8,22 @@
 //! Deliberately not here: what frames mean (`sturdy-kernel`), when to speak (`sturdy_remote::Pacer`), who dials and how
 //! often (the host).
 
+use crate::held::Held;
+use crate::talk::{Scene, Talk};
 use std::collections::{BTreeMap, BTreeSet};
-use sturdy_kernel::{Before, Effect, LinkNews};
-use sturdy_remote::{Carried, Envelope, Pacer, PacerLimits, Packet, Side, Speak, acknowledges, encode};
-use sturdy_store::{
-    Outbox, PeerKind, Read, Redemptions, RemoteCursor, RemoteCursors, RemoteState, Remotes, StoreFault,
-};
-use sturdy_types::{ConnectionId, Millis, RemoteId};
+use sturdy_kernel::{Before, Effect, LinkNews, Presence};
+use sturdy_remote::Side;
+use sturdy_store::{PeerKind, Read, Redemptions, RemoteCursors, RemoteState, Remotes, StoreFault};
+use sturdy_types::{ConnectionId, KernelLimits, Millis, RemoteId};
 
-/// Messages of one peer that are held because something before them is missing.
-const HELD_MESSAGES: usize = 1_024;
+/// How long a handshake may take.
+const HANDSHAKE_MS: u64 = 10_000;
 
-/// How far ahead of the next number a message may be to be held.
-const HELD_AHEAD: u64 = 4_096;
+/// Connections of peers that have not greeted yet, in all.
+const HALF_OPEN: usize = 256;
+
+/// The same of one peer.
+const HALF_OPEN_PER_PEER: usize = 8;
 
 /// Redemptions under way whose URLs say where the peer may be found: so many are looked at.
 const REDEMPTIONS_FOR_HINTS: usize = 4;
@@ -33,6 +36,18 @@ struct Link {
     /// Where the conversation stood when it was opened.
     before: Option<Before>,
     bound: Option<Binding>,
+    opened_at: Millis,
+    /// Something was heard on it.
+    answered: bool,
+    /// A stranger has greeted on it: there is nothing to bind it to.
+    greeted: bool,
+}
+
+impl Link {
+    /// Its handshake is not over.
+    const fn is_half_open(&self) -> bool {
+        self.bound.is_none() && !self.greeted
+    }
 }
 
 /// What a handshake has bound it to.
@@ -43,44 +58,98 @@ pub(crate) struct Binding {
     pub kind: PeerKind,
 }
 
-/// What we say, and have heard, of one conversation. It begins anew on the connection that was bound last.
-#[derive(Debug)]
-struct Talk {
-    connection: ConnectionId,
-    kind: PeerKind,
-    pacer: Pacer,
-    /// Messages heard in turns that are not durable yet.
-    heard: u64,
-}
-
 /// All connections.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     open: BTreeMap<ConnectionId, Link>,
     talks: BTreeMap<RemoteId, Talk>,
-    held: BTreeMap<RemoteId, BTreeMap<u64, Envelope>>,
+    held: BTreeMap<RemoteId, Held>,
+    /// Peers whose next message is held because there was no room for it.
+    stalled: BTreeSet<RemoteId>,
     /// Somebody has something for these peers.
     wanted: BTreeSet<RemoteId>,
     /// The host was asked to dial these.
     dialling: BTreeMap<String, RemoteId>,
-    pacing: PacerLimits,
+}
+
+/// Whether a connection that has ended was an attempt to reach a peer, and failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was bound, or the peer had dialled, or was there and said something else.
+    Otherwise,
+    /// We had dialled and heard nothing at all.
+    Unanswered(String),
 }
 
 impl Links {
-    pub(crate) fn opened(&mut self, connection: ConnectionId, peer: String, side: Side, before: Option<Before>) {
-        self.open.insert(connection, Link { peer, side, before, bound: None });
-    }
-
-    pub(crate) fn closed(&mut self, connection: ConnectionId) {
-        let Some(link) = self.open.remove(&connection) else { return };
-        // A connection may end before it is bound: whoever was to be reached by it is dialled again.
-        self.wanted.extend(self.dialling.remove(&link.peer));
-        if let Some(Binding { remote, .. }) = link.bound {
-            self.wanted.insert(remote);
-            if self.talks.get(&remote).is_some_and(|talk| talk.connection == connection) {
-                self.talks.remove(&remote);
+    /// A new connection. False if there are too many already whose handshake is not over: it is of no use.
+    pub(crate) fn opened(
+        &mut self,
+        now: Millis,
+        connection: ConnectionId,
+        peer: String,
+        side: Side,
+        before: Option<Before>,
+    ) -> bool {
+        if side == Side::Listener {
+            let half_open = || self.open.values().filter(|link| link.is_half_open() && link.side == Side::Listener);
+            if half_open().count() >= HALF_OPEN || half_open().filter(|l| l.peer == peer).count() >= HALF_OPEN_PER_PEER
+            {
+                return false;
             }
         }
+        let link = Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false };
+        self.open.insert(connection, link);
+        true
+    }
+
+    pub(crate) fn closed(&mut self, connection: ConnectionId) -> Ended {
+        let Some(link) = self.open.remove(&connection) else { return Ended::Otherwise };
+        // A connection may end before it is bound: whoever was to be reached by it is dialled again.
+        self.wanted.extend(self.dialling.remove(&link.peer));
+        match link.bound {
+            Some(Binding { remote, .. }) => {
+                self.wanted.insert(remote);
+                if self.talks.get(&remote).is_some_and(|talk| talk.connection == connection) {
+                    self.talks.remove(&remote);
+                }
+                Ended::Otherwise
+            }
+            None if link.side == Side::Dialler && !link.answered => Ended::Unanswered(link.peer),
+            None => Ended::Otherwise,
+        }
+    }
+
+    /// Something was heard on a connection.
+    pub(crate) fn answered(&mut self, connection: ConnectionId) {
+        if let Some(link) = self.open.get_mut(&connection) {
+            link.answered = true;
+        }
+    }
+
+    /// A stranger has greeted on a connection.
+    pub(crate) fn greeted(&mut self, connection: ConnectionId) {
+        if let Some(link) = self.open.get_mut(&connection) {
+            link.greeted = true;
+        }
+    }
+
+    /// Connections whose handshake takes too long.
+    pub(crate) fn overdue(&self, now: Millis) -> Vec<ConnectionId> {
+        let late = |link: &Link| link.is_half_open() && link.opened_at + HANDSHAKE_MS <= now;
+        self.open.iter().filter(|(_, link)| late(link)).map(|(connection, _)| *connection).collect()
+    }
+
+    /// Whether the host is to go on dialling this peer.
+    pub(crate) fn wants(&self, peer: &str) -> bool {
+        self.dialling.contains_key(peer)
+    }
+
+    /// Whether a peer speaks on another connection, too.
+    pub(crate) fn presence(&self, connection: ConnectionId, peer: &str) -> Presence {
+        let elsewhere =
+            self.open.iter().any(|(id, link)| *id != connection && link.bound.is_some() && link.peer == peer);
+        if elsewhere { Presence::ElsewhereToo } else { Presence::Here }
     }
 
     /// The peer, our side of the handshake, and where we stood before it.
@@ -102,6 +171,7 @@ impl Links {
             LinkNews::Cut(remote) => {
                 self.talks.remove(&remote);
                 self.held.remove(&remote);
+                self.stalled.remove(&remote);
                 self.dialling.retain(|_, dialled| *dialled != remote);
                 let speaks = |link: &Link| link.bound.is_some_and(|bound| bound.remote == remote);
                 let cut: Vec<_> = self.open.iter().filter(|(_, link)| speaks(link)).map(|(id, _)| *id).collect();
@@ -114,18 +184,11 @@ impl Links {
                 let Some(link) = self.open.get_mut(&connection) else { return Vec::new() };
                 link.bound = Some(Binding { remote, conversation, kind });
                 self.dialling.remove(&link.peer);
-                let pacer = Pacer::new(self.pacing.clone(), first_pending);
                 let heard = self.talks.remove(&remote).map_or(0, |talk| talk.heard);
-                self.talks.insert(remote, Talk { connection, kind, pacer, heard });
+                self.talks.insert(remote, Talk::new(connection, kind, first_pending, heard));
                 Vec::new()
             }
         }
-    }
-
-    /// Gives up a connection.
-    pub(crate) fn drop_link(&mut self, connection: ConnectionId) -> Effect {
-        self.closed(connection);
-        Effect::HangUp { connection }
     }
 
     /// The peer has acknowledged.
@@ -142,40 +205,64 @@ impl Links {
         }
     }
 
-    /// Keeps a message that came too early, if there is room; otherwise the peer repeats it.
-    pub(crate) fn hold(&mut self, remote: RemoteId, next: u64, envelope: Envelope) {
-        let held = self.held.entry(remote).or_default();
-        if held.len() < HELD_MESSAGES && envelope.seq < next + HELD_AHEAD {
-            held.insert(envelope.seq, envelope);
-        }
+    /// The connection on which we talk to a peer.
+    pub(crate) fn speaker(&self, remote: RemoteId) -> Option<(ConnectionId, Binding)> {
+        let connection = self.talks.get(&remote)?.connection;
+        Some((connection, self.bound(connection)?))
     }
 
-    /// The held message with this number. What is below has arrived otherwise.
-    pub(crate) fn take_held(&mut self, remote: RemoteId, next: u64) -> Option<Envelope> {
-        let held = self.held.get_mut(&remote)?;
-        while held.first_key_value().is_some_and(|(seq, _)| *seq < next) {
-            held.pop_first();
-        }
-        let envelope = held.remove(&next);
-        if held.is_empty() {
-            self.held.remove(&remote);
-        }
-        envelope
+    /// What is held of a peer.
+    pub(crate) fn held(&mut self, remote: RemoteId) -> &mut Held {
+        self.held.entry(remote).or_default()
+    }
+
+    /// The next message of a peer is held because there was no room for it.
+    pub(crate) fn stall(&mut self, remote: RemoteId) {
+        self.stalled.insert(remote);
+    }
+
+    /// Peers whose next message may be looked at again.
+    pub(crate) fn take_stalled(&mut self) -> BTreeSet<RemoteId> {
+        std::mem::take(&mut self.stalled)
+    }
+
+    /// Gaps of `whatever` peers that were open for too long, with the first number behind each.
+    pub(crate) fn gaps_due(&self, now: Millis) -> Vec<(RemoteId, u64)> {
+        let due = |held: &Held| held.gap_deadline().is_some_and(|at| at <= now);
+        let gaps = self.held.iter().filter(|(remote, held)| self.skips_gaps(**remote) && due(held));
+        gaps.filter_map(|(remote, held)| Some((*remote, held.first()?))).collect()
+    }
+
+    /// Never of a peer of our own kind: it gives nothing up silently.
+    fn skips_gaps(&self, remote: RemoteId) -> bool {
+        !self.stalled.contains(&remote) && self.talks.get(&remote).is_some_and(|talk| talk.kind == PeerKind::Whatever)
     }
 
     /// When time demands something, at the earliest.
     pub(crate) fn deadline(&self) -> Option<Millis> {
-        self.talks.values().filter_map(|talk| talk.pacer.deadline()).min()
+        let talks = self.talks.values().filter_map(|talk| talk.pacer.deadline());
+        let gaps = self.held.iter().filter(|(remote, _)| self.skips_gaps(**remote));
+        let handshakes = self.open.values().filter(|link| link.bound.is_none());
+        talks
+            .chain(gaps.filter_map(|(_, held)| held.gap_deadline()))
+            .chain(handshakes.map(|link| link.opened_at + HANDSHAKE_MS))
+            .min()
     }
 
     /// Everything is durable: says what is to be said now.
-    pub(crate) fn speak(&mut self, now: Millis, read: &impl Read, out: &mut Vec<Effect>) -> Result<(), StoreFault> {
+    pub(crate) fn speak(
+        &mut self,
+        now: Millis,
+        read: &impl Read,
+        limits: &KernelLimits,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StoreFault> {
         for (&remote, talk) in &mut self.talks {
             for _ in 0..std::mem::take(&mut talk.heard) {
                 talk.pacer.owe_ack(now);
             }
             let Some(cursor) = read.get::<RemoteCursors>(&remote)? else { continue };
-            talk.speak(now, read, remote, &cursor, out)?;
+            talk.speak(&Scene { now, read, limits, remote, cursor: &cursor }, out)?;
         }
         for remote in std::mem::take(&mut self.wanted) {
             if self.talks.contains_key(&remote) {
@@ -202,61 +289,4 @@ fn hints_for(read: &impl Read, remote: RemoteId, mut hints: Vec<String>) -> Resu
         }
     }
     Ok(hints)
-}
-
-impl Talk {
-    fn speak(
-        &mut self,
-        now: Millis,
-        read: &impl Read,
-        remote: RemoteId,
-        cursor: &RemoteCursor,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), StoreFault> {
-        for speak in self.pacer.on_time(now) {
-            match speak {
-                Speak::Ack => self.acknowledge(cursor, out),
-                Speak::Message(seq) => self.transmit(now, read, remote, cursor, seq, out)?,
-            }
-        }
-        while let Some(seq) = self.pacer.next_to_send(cursor.next_send) {
-            self.transmit(now, read, remote, cursor, seq, out)?;
-        }
-        // A full batch of messages heard does not wait for the clock.
-        if self.pacer.deadline().is_some_and(|at| at <= now) && self.pacer.on_time(now).contains(&Speak::Ack) {
-            self.acknowledge(cursor, out);
-        }
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, cursor: &RemoteCursor, out: &mut Vec<Effect>) {
-        self.pacer.ack_sent();
-        if cursor.highest_received > 0 {
-            let alloc = (self.kind == PeerKind::Sturdy).then_some(cursor.next_send - 1);
-            let bytes = encode(&Packet::Ack { ack: cursor.highest_received, alloc }).into_bytes();
-            out.push(Effect::Transmit { connection: self.connection, bytes });
-        }
-    }
-
-    fn transmit(
-        &mut self,
-        now: Millis,
-        read: &impl Read,
-        remote: RemoteId,
-        cursor: &RemoteCursor,
-        seq: u64,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), StoreFault> {
-        let Some(text) = read.get::<Outbox>(&(remote, seq))? else {
-            // Acknowledged meanwhile on another connection.
-            self.pacer.acknowledged(now, cursor.first_pending.saturating_sub(1).max(seq));
-            return Ok(());
-        };
-        let carried =
-            if acknowledges(&text) == Some(cursor.highest_received) { Carried::EverythingOwed } else { Carried::Less };
-        let bytes = text.into_bytes();
-        self.pacer.sent(now, seq, bytes.len(), carried);
-        out.push(Effect::Transmit { connection: self.connection, bytes });
-        Ok(())
-    }
 }

@@ -1,18 +1,15 @@
 //! The node itself: turns in, effects out.
 
 use crate::flight::FlightRecord;
-use crate::links::{Binding, Links};
+use crate::links::Links;
 use crate::ready::ReadyList;
 use std::ops::Bound;
 use sturdy_kernel::{
-    AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Greeting, Heard, LinkNews, Plan, Strangers,
-    VatFault, answer_for, apply, audit, begin, greet, hear, hear_ack, hello, standing_with, tidy_up,
+    AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, LinkNews, Plan, Request, Strangers, VatFault,
+    answer_for, apply, audit, begin, tidy_up,
 };
-use sturdy_remote::{Envelope, Packet, Side, decode, encode};
-use sturdy_store::{
-    Engine, OpenError, Read, RemoteCursors, RemoteState, Remotes, Sources, Store, StoreFault, VatState,
-};
-use sturdy_types::{ConnectionId, CrankId, Incarnation, KernelLimits, Millis, SourceHash, VatId};
+use sturdy_store::{Engine, OpenError, Read, RemoteCursors, Sources, Store, StoreFault, VatState};
+use sturdy_types::{CrankId, Incarnation, KernelLimits, Millis, SourceHash, VatId};
 
 /// Whether the tables are recounted after every turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +89,7 @@ impl Node {
     pub fn handle(&mut self, now: Millis, event: Event) -> Result<Vec<Effect>, Fault> {
         self.refuse_when_stopped()?;
         let handled = self.handle_event(now, event).and_then(|mut inner| {
+            inner.extend(self.hear_stalled(now)?);
             self.start_next(now, &mut inner)?;
             Ok(inner)
         });
@@ -109,7 +107,7 @@ impl Node {
             self.flight.note(now, "commit", None, turns);
         }
         let mut outer = std::mem::take(&mut self.held);
-        let spoken = self.links.speak(now, &self.store, &mut outer).map_err(Fault::Store);
+        let spoken = self.links.speak(now, &self.store, &self.limits, &mut outer).map_err(Fault::Store);
         self.stop_on_fault(now, spoken)?;
         Ok(outer)
     }
@@ -117,6 +115,12 @@ impl Node {
     /// When the host is to hand in `Event::Tick` at the latest, for acknowledgements and retransmission.
     pub fn deadline(&self) -> Option<Millis> {
         self.links.deadline()
+    }
+
+    /// Whether the host is to go on dialling a peer that `Effect::Connect` has named. False once there is a connection, or
+    /// the peer was closed or given up.
+    pub fn wants(&self, peer: &str) -> bool {
+        self.links.wants(peer)
     }
 
     /// Work for an idle moment: rows of terminated vats, then the engine's own. Returns whether any is left.
@@ -195,7 +199,7 @@ impl Node {
         self.note(now, &event);
         let event = match event {
             Event::Connected { connection, peer, side } => {
-                self.connected(connection, peer, side)?;
+                self.connected(now, connection, peer, side)?;
                 return Ok(Vec::new());
             }
             Event::Received { connection, frame } => {
@@ -204,14 +208,12 @@ impl Node {
                     None => self.received(now, connection, &frame),
                 };
             }
-            Event::Disconnected { connection } => {
-                self.stranger_hung_up(connection);
-                self.links.closed(connection);
-                return Ok(Vec::new());
-            }
-            Event::Tick => return Ok(Vec::new()),
+            Event::Disconnected { connection } => return self.disconnected(now, connection),
+            Event::DialFailed { peer } => return self.dial_failed(now, &peer),
+            Event::Tick => return self.ticked(now),
             other => other,
         };
+        let renews = matches!(event, Event::Asked(_, Request::Renew(_)));
         let boots = matches!(event, Event::Boot { .. });
         let plan = match &event {
             Event::Delivered { vat, run, crank, .. } => match self.in_flight.take() {
@@ -231,6 +233,9 @@ impl Node {
         let counts_a_death = matches!(&event, Event::Boot { died_on: Some(_), .. });
         match self.turn(now, |ctx| apply(ctx, event, plan.as_ref())) {
             Ok(inner) => {
+                if renews {
+                    self.store.learn_incarnation().map_err(Fault::Store)?;
+                }
                 if boots {
                     self.resume_conversations()?;
                 }
@@ -252,113 +257,6 @@ impl Node {
                 Ok(Vec::new())
             }
         }
-    }
-
-    /// There is a connection. The dialler's greeting shows what is merged, so it waits for the commit (G6).
-    fn connected(&mut self, connection: ConnectionId, peer: String, side: Side) -> Result<(), Fault> {
-        if side == Side::Dialler {
-            let hello = hello(&self.store, self.store.incarnation(), &peer)?;
-            let bytes = encode(&Packet::Handshake(hello)).into_bytes();
-            self.held.push(Effect::Transmit { connection, bytes });
-        }
-        let before = standing_with(&self.store, &peer)?;
-        self.links.opened(connection, peer, side, before);
-        Ok(())
-    }
-
-    /// After a restart nothing is lost: whoever is owed something is dialled (G8).
-    fn resume_conversations(&mut self) -> Result<(), Fault> {
-        for (remote, _) in self.store.scan::<Remotes>(&(), None, usize::MAX)? {
-            let cursor = self.store.get::<RemoteCursors>(&remote)?.unwrap_or_default();
-            if cursor.first_pending < cursor.next_send {
-                self.links.learn(&LinkNews::Wanted(remote), cursor.first_pending);
-            }
-        }
-        Ok(())
-    }
-
-    fn received(&mut self, now: Millis, connection: ConnectionId, frame: &[u8]) -> Result<Vec<Effect>, Fault> {
-        let Some((peer, side, before)) = self.links.end_of(connection) else { return Ok(Vec::new()) };
-        let bound = self.links.bound(connection);
-        match (decode(frame), bound, side) {
-            (Ok(Packet::Handshake(hello)), None, Side::Listener)
-            | (Ok(Packet::HandshakeAck(hello)), None, Side::Dialler) => {
-                let greeting = Greeting { connection, peer: peer.to_owned(), hello, side, before };
-                self.turn(now, |ctx| Ok(greet(ctx, greeting)?)).map_err(ours)
-            }
-            // Repeated: it says where the peer stood then, not where it stands.
-            (Ok(Packet::HandshakeAck(_)), Some(_), Side::Dialler)
-            | (Ok(Packet::Handshake(_)), Some(_), Side::Listener) => Ok(Vec::new()),
-            (Ok(Packet::Message(envelope)), Some(bound), _) if self.is_current(bound)? => {
-                self.hear_all(now, connection, bound.remote, envelope)
-            }
-            (Ok(Packet::Ack { ack, alloc }), Some(bound), _) if self.is_current(bound)? => {
-                let mut lie = None;
-                let inner = self.turn(now, |ctx| {
-                    lie = hear_ack(ctx, bound.remote, ack, alloc)?;
-                    Ok(())
-                });
-                match lie {
-                    None => self.links.acknowledged(now, bound.remote, ack),
-                    Some(_) => self.hang_up(connection),
-                }
-                inner.map_err(ours)
-            }
-            // Nothing that can be read, or something that may not be said here: no way on (L3, L13).
-            _ => {
-                self.hang_up(connection);
-                Ok(Vec::new())
-            }
-        }
-    }
-
-    /// Takes in a message and those that were held because of it, each in a turn of its own.
-    fn hear_all(
-        &mut self,
-        now: Millis,
-        connection: ConnectionId,
-        remote: sturdy_types::RemoteId,
-        envelope: Envelope,
-    ) -> Result<Vec<Effect>, Fault> {
-        let mut inner = Vec::new();
-        let mut next = Some(envelope);
-        while let Some(envelope) = next {
-            let ack = envelope.ack;
-            let mut heard = None;
-            inner.extend(
-                self.turn(now, |ctx| {
-                    heard = Some(hear(ctx, remote, envelope)?);
-                    Ok(())
-                })
-                .map_err(ours)?,
-            );
-            let expected = self.store.get::<RemoteCursors>(&remote)?.map_or(1, |row| row.highest_received + 1);
-            match heard {
-                Some(Heard::Taken | Heard::Duplicate) => self.links.heard(remote),
-                Some(Heard::Gap(envelope)) => self.links.hold(remote, expected, *envelope),
-                Some(Heard::Liar(_)) | None => {
-                    self.hang_up(connection);
-                    return Ok(inner);
-                }
-            }
-            if let Some(ack) = ack {
-                self.links.acknowledged(now, remote, ack);
-            }
-            next = self.links.take_held(remote, expected);
-        }
-        Ok(inner)
-    }
-
-    /// Whether a connection speaks for the present conversation.
-    fn is_current(&self, bound: Binding) -> Result<bool, StoreFault> {
-        let record = self.store.get::<Remotes>(&bound.remote)?;
-        Ok(record.is_some_and(|row| row.conversation == bound.conversation && row.state != RemoteState::Closed))
-    }
-
-    pub(crate) fn hang_up(&mut self, connection: ConnectionId) {
-        self.stranger_hung_up(connection);
-        let effect = self.links.drop_link(connection);
-        self.held.push(effect);
     }
 
     fn answer_for(&mut self, now: Millis, plan: Option<Plan>, fault: &VatFault) -> Result<Vec<Effect>, Fault> {
@@ -474,6 +372,7 @@ impl Node {
             Event::Connected { connection, .. } => ("connected", None, connection.0),
             Event::Received { connection, .. } => ("received", None, connection.0),
             Event::Disconnected { connection } => ("disconnected", None, connection.0),
+            Event::DialFailed { .. } => ("dial failed", None, 0),
             Event::Tick => ("tick", None, 0),
             Event::Idle => ("idle", None, 0),
         };

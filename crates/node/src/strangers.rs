@@ -5,7 +5,7 @@
 
 use crate::node::Node;
 use sturdy_kernel::{Effect, Fault, Stranger, StrangerHeard, admit};
-use sturdy_remote::{Hello, Packet, Side, decode};
+use sturdy_remote::{DecodeError, Hello, Packet, Side, decode};
 use sturdy_store::{Read, RemotesByPeer};
 use sturdy_types::{ConnectionId, Millis};
 
@@ -27,20 +27,21 @@ impl Node {
         }
         let speaks = self.strangers.get(&peer).is_some_and(|one| one.connection() == Some(connection));
         let heard = match (decode(frame), self.strangers.get_mut(&peer)) {
-            // Repeated: it says where the stranger stood then.
-            (Ok(Packet::Handshake(_)), _) if speaks => StrangerHeard::Nothing,
+            // Repeated: it says where the stranger stood then. Or what the reference passes over.
+            (Ok(Packet::Handshake(_)) | Err(DecodeError::OtherValue), _) if speaks => StrangerHeard::Nothing,
             (Ok(Packet::Handshake(hello)), _) => {
-                self.greet_stranger(connection, peer.clone(), hello);
-                StrangerHeard::Nothing
+                return self.greet_stranger(now, connection, peer, hello).map(Some);
             }
             (Ok(Packet::Message(envelope)), Some(stranger)) if speaks => stranger.hears_message(envelope),
-            (Ok(Packet::Ack { ack, .. }), Some(stranger)) if speaks => stranger.hears_ack(ack),
+            (Ok(Packet::Ack { ack, .. } | Packet::Credit { ack, .. }), Some(stranger)) if speaks => {
+                stranger.hears_ack(ack)
+            }
             _ => StrangerHeard::HangUp,
         };
         match heard {
             StrangerHeard::Nothing => {}
             StrangerHeard::Say(text) => self.say(connection, text),
-            StrangerHeard::HangUp => self.hang_up(connection),
+            StrangerHeard::HangUp => return self.hang_up(now, connection).map(Some),
             StrangerHeard::Shows { seq, url, key } => {
                 return self.look_up(now, connection, &peer, seq, url, key).map(Some);
             }
@@ -48,13 +49,19 @@ impl Node {
         Ok(Some(Vec::new()))
     }
 
-    fn greet_stranger(&mut self, connection: ConnectionId, peer: String, hello: Hello) {
+    fn greet_stranger(
+        &mut self,
+        now: Millis,
+        connection: ConnectionId,
+        peer: String,
+        hello: Hello,
+    ) -> Result<Vec<Effect>, Fault> {
         let before = self.strangers.remove(&peer);
         let left = before.as_ref().and_then(Stranger::connection);
         if self.strangers.len() >= self.limits.strangers {
             // Whoever has hung up is forgotten first: that costs it nothing.
             let away = self.strangers.iter().find(|(_, one)| one.connection().is_none()).map(|(peer, _)| peer.clone());
-            let Some(away) = away else { return self.hang_up(connection) };
+            let Some(away) = away else { return self.hang_up(now, connection) };
             self.strangers.remove(&away);
         }
         let ours = self.store.incarnation().to_string();
@@ -63,8 +70,10 @@ impl Node {
             self.say(connection, text);
         }
         self.strangers.insert(peer, stranger);
-        if let Some(old) = left {
-            self.hang_up(old);
+        self.links.greeted(connection);
+        match left {
+            Some(old) => self.hang_up(now, old),
+            None => Ok(Vec::new()),
         }
     }
 

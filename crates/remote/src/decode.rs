@@ -22,6 +22,9 @@ pub enum DecodeError {
     /// It is no JSON object in UTF-8.
     #[error("the frame is no JSON object: {0}")]
     NotAnObject(String),
+    /// It is JSON, but no object. The reference passes over such frames, and so do we once a conversation is bound (L2).
+    #[error("the frame is another JSON value than an object")]
+    OtherValue,
     /// It is a JSON object, but neither a handshake, an acknowledgement, nor a numbered message.
     #[error("the frame is no message: {0}")]
     NotAMessage(String),
@@ -32,12 +35,15 @@ pub enum DecodeError {
 pub fn decode(frame: &[u8]) -> Result<Packet, DecodeError> {
     let value: Value = serde_json::from_slice(frame).map_err(|error| DecodeError::NotAnObject(error.to_string()))?;
     let Value::Object(mut object) = value else {
-        return Err(DecodeError::NotAnObject("it is another JSON value".into()));
+        return Err(DecodeError::OtherValue);
     };
     let ack = number(&object, "ack")?;
     let Some(seq) = number(&object, "seq")? else {
         return match ack {
-            Some(ack) => Ok(Packet::Ack { ack, alloc: alloc(&object)? }),
+            Some(ack) => match (count(&object, "alloc")?, count(&object, "room")?) {
+                (Some(alloc), Some(room)) => Ok(Packet::Credit { ack, alloc, room }),
+                (alloc, _) => Ok(Packet::Ack { ack, alloc }),
+            },
             None => handshake(&object),
         };
     };
@@ -56,9 +62,9 @@ fn number(object: &Map<String, Value>, name: &str) -> Result<Option<u64>, Decode
     }
 }
 
-/// Like [`number`], and nothing may have been given out yet.
-fn alloc(object: &Map<String, Value>) -> Result<Option<u64>, DecodeError> {
-    if object.get("alloc").and_then(Value::as_u64) == Some(0) { Ok(Some(0)) } else { number(object, "alloc") }
+/// Like [`number`], and it may be none yet.
+fn count(object: &Map<String, Value>, name: &str) -> Result<Option<u64>, DecodeError> {
+    if object.get(name).and_then(Value::as_u64) == Some(0) { Ok(Some(0)) } else { number(object, name) }
 }
 
 fn handshake(object: &Map<String, Value>) -> Result<Packet, DecodeError> {

@@ -16,6 +16,7 @@ pub fn encode(packet: &Packet) -> String {
         Packet::HandshakeAck(hello) => greeting("handshakeAck", hello),
         Packet::Ack { ack, alloc: None } => format!("{{\"ack\":{ack}}}"),
         Packet::Ack { ack, alloc: Some(alloc) } => format!("{{\"ack\":{ack},\"alloc\":{alloc}}}"),
+        Packet::Credit { ack, alloc, room } => format!("{{\"ack\":{ack},\"alloc\":{alloc},\"room\":{room}}}"),
         Packet::Message(envelope) => message(envelope),
     }
 }

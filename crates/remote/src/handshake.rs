@@ -117,7 +117,9 @@ pub fn verdict(ours: &Standing, hello: &Hello, side: Side) -> Verdict {
     if theirs.saw.as_ref() != Some(&ours.incarnation) && was_used(&ours.position) {
         // We have talked in this life of ours and it has forgotten that. (If we have not, our answer to its first
         // greeting was lost.)
-        return Verdict::StateLost { conversation: next, why: Loss::PeerSetBack };
+        let named = side == Side::Dialler && theirs.conversation > ours.conversation;
+        let conversation = if named { theirs.conversation } else { next };
+        return Verdict::StateLost { conversation, why: Loss::PeerSetBack };
     }
     match theirs.conversation.cmp(&ours.conversation) {
         Ordering::Greater => Verdict::Ended { conversation: theirs.conversation },

@@ -26,6 +26,16 @@ pub struct PacerLimits {
     pub timeout_max_ms: u64,
     /// The timer before any round trip was measured.
     pub timeout_first_ms: u64,
+    /// Something is said at least this often, so that the other side does not take the stream for dead.
+    pub keep_alive_ms: Option<u64>,
+}
+
+impl PacerLimits {
+    /// Toward a peer that is not of our own kind: it is lost once 200 messages are unacknowledged, and closes a stream
+    /// on which it has heard nothing for 120 s (wire-protocol §5.2, §7).
+    pub fn toward_whatever() -> Self {
+        Self { window_messages: 100, keep_alive_ms: Some(60_000), ..Self::default() }
+    }
 }
 
 impl Default for PacerLimits {
@@ -38,6 +48,7 @@ impl Default for PacerLimits {
             timeout_min_ms: 200,
             timeout_max_ms: 60_000,
             timeout_first_ms: 1_000,
+            keep_alive_ms: None,
         }
     }
 }
@@ -76,6 +87,8 @@ pub struct Pacer {
     /// Durable messages of the peer that no acknowledgement of ours covers yet, and when one has to leave.
     unacknowledged: u64,
     ack_at: Option<Millis>,
+    /// When an acknowledgement leaves even if nothing is owed.
+    keep_alive_at: Option<Millis>,
 }
 
 /// Smoothed round trip and its variation, in milliseconds (RFC 6298).
@@ -98,7 +111,13 @@ impl Pacer {
             round_trip: None,
             unacknowledged: 0,
             ack_at: None,
+            keep_alive_at: None,
         }
+    }
+
+    /// Something was put on the wire.
+    pub fn spoke(&mut self, now: Millis) {
+        self.keep_alive_at = self.limits.keep_alive_ms.map(|ms| now + ms);
     }
 
     /// The number to put on the wire next, if the window is open. `durable_end` is the first number that is not
@@ -112,6 +131,7 @@ impl Pacer {
     /// A message was put on the wire; it carried an acknowledgement of everything received when it was made, which may
     /// be older than what is owed, so an owed one stays owed unless `acknowledges_all`.
     pub fn sent(&mut self, now: Millis, seq: u64, bytes: usize, carried: Carried) {
+        self.spoke(now);
         if seq == self.next {
             self.next += 1;
             self.flying.push_back(Flying { seq, bytes, sent_at: now, repeated: false });
@@ -166,7 +186,10 @@ impl Pacer {
     /// follows it is probably there already).
     pub fn on_time(&mut self, now: Millis) -> Vec<Speak> {
         let mut speak = Vec::new();
-        if self.ack_at.is_some_and(|at| at <= now) {
+        if self.keep_alive_at.is_none() {
+            self.spoke(now); // a fresh connection
+        }
+        if self.ack_at.or(self.keep_alive_at).is_some_and(|at| at <= now) {
             speak.push(Speak::Ack);
         }
         if self.retransmit_at.is_some_and(|at| at <= now) {
@@ -181,7 +204,7 @@ impl Pacer {
 
     /// When [`Pacer::on_time`] has something to say, at the earliest.
     pub fn deadline(&self) -> Option<Millis> {
-        [self.ack_at, self.retransmit_at].into_iter().flatten().min()
+        [self.ack_at, self.retransmit_at, self.keep_alive_at].into_iter().flatten().min()
     }
 
     /// How often in a row the timer ran out without any progress.

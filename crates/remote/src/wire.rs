@@ -21,6 +21,15 @@ pub enum Packet {
         /// The last number that the speaker has given out (L6). The reference neither sends nor reads it.
         alloc: Option<u64>,
     },
+    /// The same from a peer of our own kind, which also says how much it can take (L9).
+    Credit {
+        /// The highest number received, cumulative.
+        ack: u64,
+        /// The last number that the speaker has given out (L6).
+        alloc: u64,
+        /// How many numbers beyond `ack` calls may have: more would not find room. Everything else is welcome.
+        room: u64,
+    },
     /// A numbered message.
     Message(Envelope),
 }

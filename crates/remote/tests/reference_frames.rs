@@ -25,7 +25,7 @@ fn the_references_frames_decode_and_encode_to_the_same_bytes() {
         let kind = match &packet {
             Packet::Handshake(_) => "handshake",
             Packet::HandshakeAck(_) => "handshakeAck",
-            Packet::Ack { .. } => "ack",
+            Packet::Ack { .. } | Packet::Credit { .. } => "ack",
             Packet::Message(envelope) => match envelope.body.as_ref().unwrap_or_else(|wrong| panic!("{wrong}: {text}"))
             {
                 Body::Deliver(Delivered::Message { .. }) => "message",

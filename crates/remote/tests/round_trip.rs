@@ -68,6 +68,11 @@ fn packets() -> impl Strategy<Value = Packet> {
         hello().prop_map(Packet::Handshake),
         hello().prop_map(Packet::HandshakeAck),
         (1u64..1 << 53, proptest::option::of(0u64..1 << 53)).prop_map(|(ack, alloc)| Packet::Ack { ack, alloc }),
+        (1u64..1 << 53, 0u64..1 << 53, 0u64..1 << 53).prop_map(|(ack, alloc, room)| Packet::Credit {
+            ack,
+            alloc,
+            room
+        }),
         (1u64..1 << 53, proptest::option::of(1u64..1 << 53), bodies())
             .prop_map(|(seq, ack, body)| Packet::Message(Envelope { seq, ack, body: Ok(body) })),
     ]
@@ -106,7 +111,7 @@ proptest! {
 
     #[test]
     fn nonsense_is_refused_without_harm(json in nonsense()) {
-        if let Ok(packet @ (Packet::Message(Envelope { body: Ok(_), .. }) | Packet::Ack { .. })) = decode(json.as_bytes()) {
+        if let Ok(packet @ (Packet::Message(Envelope { body: Ok(_), .. }) | Packet::Ack { .. } | Packet::Credit { .. })) = decode(json.as_bytes()) {
             prop_assert_eq!(decode(encode(&packet).as_bytes()), Ok(packet));
         }
     }

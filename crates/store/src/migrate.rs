@@ -30,7 +30,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { from: 0, writes: add_counters },
     Step { from: 1, writes: add_nothing },
-    Step { from: 2, writes: urls_get_records },
+    Step { from: 2, writes: peers_get_records },
 ];
 
 /// Schema 0 had no counters.
@@ -42,18 +42,15 @@ fn add_counters(engine: &dyn Engine) -> Result<Batch, OpenError> {
 
 const COUNTERS_OF_SCHEMA_2: usize = 8;
 
-/// Schema 2 did not count URLs, and redemptions had no hints: both are a zero at the end of the row. It could issue
-/// texts (`70`), but no program offered that.
-fn urls_get_records(engine: &dyn Engine) -> Result<Batch, OpenError> {
-    if !engine.scan(&[0x70], Some(&[0x71]), 1)?.is_empty() {
-        return Err(OpenError::Damaged("it holds URLs of a kind that no released program has issued".into()));
+/// Schema 2 did not count URLs. It had tables of peers and of what was issued to them (`68` to `71`), with other records,
+/// but no program that could reach a peer.
+fn peers_get_records(engine: &dyn Engine) -> Result<Batch, OpenError> {
+    if !engine.scan(&[0x68], Some(&[0x75]), 1)?.is_empty() {
+        return Err(OpenError::Damaged("it knows peers, which no released program of its schema could".into()));
     }
-    let mut rows = engine.scan(&[0x71], Some(&[0x72]), usize::MAX)?;
     let counters = CountersTable::write_key(&());
-    // A step that is repeated after a crash sees rows of schema 2 only: its batch is applied as a whole.
-    rows.extend(engine.get(counters.as_slice())?.map(|value| (counters.as_slice().to_vec(), value)));
     let longer = |value: &[u8]| Value::from([value, &[0]].concat());
-    Ok(rows.into_iter().map(|(key, value)| (Key::new(&key), Some(longer(&value)))).collect())
+    Ok(engine.get(counters.as_slice())?.map(|value| (counters, Some(longer(&value)))).into_iter().collect())
 }
 
 /// Schema 1 had no seal. All batches of later schemas are sealed (`migrate`), also the one that leads there.
@@ -177,18 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn an_old_store_counts_urls_and_keeps_its_redemptions() {
-        use crate::tables::{RedemptionRecord, Redemptions};
-        use sturdy_types::{PromiseId, RemoteId};
+    fn a_store_of_schema_2_counts_urls_and_knows_no_peers() {
         let mut engine = store_of_schema(1);
         engine.set_raw(&[2], Some(&[1, 2, 3, 4, 5, 6, 7, 8]));
-        engine.set_raw(&[0x71, 1, b'k'], Some(&[4]));
         let mut odd = engine.clone();
         let store = Store::open(Box::new(engine), OTHER).expect("migrated");
         let counters = store.get::<CountersTable>(&()).expect("readable").expect("there");
         assert_eq!((counters.vats, counters.cranks, counters.urls), (1, 8, 0));
-        let redemption = RedemptionRecord { promise: PromiseId(4), hints: Vec::new() };
-        assert_eq!(store.get::<Redemptions>(&(RemoteId(1), "k".into())), Ok(Some(redemption)));
         odd.set_raw(b"pURL", Some(&[1]));
         assert!(matches!(Store::open(Box::new(odd), OTHER), Err(OpenError::Damaged(_))));
     }

@@ -128,6 +128,14 @@ impl Store {
         self.incarnation
     }
 
+    /// Takes notice of a turn that has begun another life of the store (link L8).
+    pub fn learn_incarnation(&mut self) -> Result<(), StoreFault> {
+        if let Some(incarnation) = self.get::<tables::IncarnationTable>(&())? {
+            self.incarnation = incarnation;
+        }
+        Ok(())
+    }
+
     /// Opens a turn.
     pub fn begin(&mut self) -> Turn<'_> {
         Turn::new(self)

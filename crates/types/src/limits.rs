@@ -29,8 +29,19 @@ pub struct KernelLimits {
     pub remote_outbox_messages: u64,
     /// Bytes of messages that wait for one peer, treated like `remote_outbox_messages`.
     pub remote_outbox_bytes: u64,
-    /// Names in the conversation with one peer. A message of the peer that could exceed it is not processed.
+    /// Messages for one peer, calls and everything else, at which nothing more is accepted from it. More than what calls,
+    /// names and garbage can fill while there is no connection, or two full kernels would wait for each other.
+    pub remote_reserved_messages: u64,
+    /// Bytes of messages for one peer at which the value of a settlement is not told any more: `QUEUE_FULL` is, instead.
+    pub remote_reserved_bytes: u64,
+    /// Names that one peer has allocated: each is room for what we may have to tell of it. A message that would exceed it
+    /// is not accepted until there is room. A quarter of it is what we allocate ourselves, then further calls are rejected
+    /// with `QUEUE_FULL`: the other side keeps a name longer than we do.
     pub remote_names: u64,
+    /// Failed attempts to reach a peer after which it is given up, unless the peer has a policy of its own; `None`: never.
+    pub give_up_attempts: Option<u64>,
+    /// Milliseconds since the first failed attempt after which a peer is given up at the next one, likewise.
+    pub give_up_after_ms: Option<u64>,
     /// Peers with a record. Further ones are refused.
     pub remotes: usize,
     /// OCAP URLs that are valid at once. Further ones are refused.
@@ -58,7 +69,11 @@ impl Default for KernelLimits {
             cleanup_rows_per_turn: 1_000,
             remote_outbox_messages: 1_000_000,
             remote_outbox_bytes: 1 << 30,
-            remote_names: 1_000_000,
+            remote_reserved_messages: 20_000_000,
+            remote_reserved_bytes: 2 << 30,
+            remote_names: 4_000_000,
+            give_up_attempts: None,
+            give_up_after_ms: None,
             remotes: 10_000,
             strangers: 1_000,
             urls: 10_000,

@@ -84,6 +84,11 @@ impl<R: Read> Auditor<'_, R> {
         if refs.len() as u64 != cursor.names {
             self.problem(format!("{remote} has {} names and counts {}", refs.len(), cursor.names));
         }
+        let peers =
+            refs.iter().filter(|((_, rref), _)| matches!(rref, RRef::Export(_) | RRef::PromiseExport(_))).count();
+        if peers as u64 != cursor.peer_names {
+            self.problem(format!("{remote} has allocated {peers} names and counts {}", cursor.peer_names));
+        }
         for ((_, rref), kref) in refs {
             self.check_number(remote, cursor, rref);
             let name = by_kref.get(&(kref, remote)).copied().filter(|name| name.rref == rref);

@@ -1,7 +1,7 @@
 //! Garbage across the wire (L7): what we let go of the peer's, and what of ours is gone. Merged per turn, told when the
 //! turn closes.
 
-use super::sending::LIST_ENTRIES;
+use super::room::LIST_ENTRIES;
 use crate::blame::Fault;
 use crate::ctx::Ctx;
 use sturdy_remote::{Body, Delivered};

@@ -3,15 +3,15 @@
 
 use super::LinkNews;
 use crate::blame::{Blame, Fault};
-use crate::control::{Answer, OnClose};
+use crate::control::{Answer, OnClose, Patience};
 use crate::ctx::Ctx;
 use crate::event::{Effect, Notice};
 use sturdy_remote::{
     Hello, Loss, PROTOCOL_VERSION, Packet, Position, Side, Standing, SturdyHello, Verdict, encode, verdict,
 };
 use sturdy_store::{
-    Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord, RemoteRefs,
-    RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber, Withheld,
+    IncarnationTable, Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord,
+    RemoteRefs, RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber, Withheld,
 };
 use sturdy_types::{Code, ConnectionId, Incarnation, KRef, KernelError, RRef, RemoteId};
 
@@ -28,6 +28,17 @@ pub struct Greeting {
     pub side: Side,
     /// Where we stood when the connection was opened.
     pub before: Option<Before>,
+    /// Where else it speaks.
+    pub presence: Presence,
+}
+
+/// Whether a peer that greets speaks on another connection too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Only here.
+    Here,
+    /// Another connection of the present conversation is open.
+    ElsewhereToo,
 }
 
 /// Where a conversation stood when a connection was opened. What the peer says on it is at least as new; but what came
@@ -72,6 +83,14 @@ pub fn greet(ctx: &mut Ctx<'_, '_>, greeting: Greeting) -> Result<(), Fault> {
     ctx.close()
 }
 
+/// The turn of an attempt to reach a peer that has failed.
+pub fn dial_failed(ctx: &mut Ctx<'_, '_>, peer: &str) -> Result<(), Fault> {
+    if let Some(remote) = ctx.get::<RemotesByPeer>(&peer.to_owned())? {
+        ctx.attempt_failed(remote)?;
+    }
+    ctx.close()
+}
+
 const fn is_set_back(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::StateLost { why: Loss::PeerSetBack, .. })
 }
@@ -98,7 +117,7 @@ enum Leaves {
 }
 
 impl Ctx<'_, '_> {
-    fn meet(&mut self, Greeting { connection, peer, hello, side, before }: Greeting) -> Result<(), Fault> {
+    fn meet(&mut self, Greeting { connection, peer, hello, side, before, presence }: Greeting) -> Result<(), Fault> {
         let remote = match self.add_peer(&peer, Vec::new()) {
             Ok(remote) => remote,
             Err(Blame::Ours(fault)) => return Err(fault),
@@ -123,16 +142,32 @@ impl Ctx<'_, '_> {
         let decided = verdict(&standing, &hello, side);
         let decided =
             if is_set_back(&decided) && !proven(&standing, &hello, side, before) { Verdict::Continue } else { decided };
+        if is_set_back(&decided) && presence == Presence::ElsewhereToo {
+            // Whoever knows more still talks to us. Nothing ends for the sake of a copy (L8).
+            let why = "it greets with an older state of the same store while the newer one is connected: either two \
+                       copies of one store are running, or it was set back and the old connection has not ended yet";
+            self.notice(Notice::PeerOffended { remote, why: why.into() });
+            self.emit(Effect::HangUp { connection });
+            return Ok(());
+        }
         self.apply_verdict(remote, &decided)?;
+        if matches!(decided, Verdict::StateLost { why: Loss::SetBackHere, .. }) {
+            return self.say_that_we_forgot(remote, connection, side);
+        }
         let kind = if hello.sturdy.is_some() { PeerKind::Sturdy } else { PeerKind::Whatever };
         let mut record = self.need::<Remotes>(&remote)?;
         record.peer_incarnation = Some(hello.incarnation);
         record.kind = kind;
+        record.unreachable_since = None;
+        record.attempts = 0;
         if record.state == RemoteState::GivenUp && self.remote_cursor(remote)? != RemoteCursor::default() {
             record.state = RemoteState::Open; // the peer has something to say
         }
         let conversation = record.conversation;
         self.put::<Remotes>(&remote, &record);
+        if self.remote_cursor(remote)?.credit > 0 {
+            self.change_remote(remote, |cursor| cursor.credit = 0)?; // it says it again
+        }
         // Everything that the rejections above have caused is in the outbox before the position is shown.
         self.drain()?;
         if side == Side::Listener {
@@ -146,6 +181,26 @@ impl Ctx<'_, '_> {
             return Ok(());
         }
         self.effects.links.push(LinkNews::Bound { connection, remote, conversation, kind });
+        Ok(())
+    }
+
+    /// Our own store was set back. The peer has to end its side as a loss of state too, and knows it by this: we say that
+    /// we have never seen it, until it has heard that and greets anew.
+    fn say_that_we_forgot(&mut self, remote: RemoteId, connection: ConnectionId, side: Side) -> Result<(), Fault> {
+        let mut record = self.need::<Remotes>(&remote)?;
+        record.peer_incarnation = None;
+        self.put::<Remotes>(&remote, &record);
+        self.drain()?;
+        match side {
+            Side::Listener => {
+                // Not bound by it: whatever follows on this connection ends it, and so does time.
+                let answer = hello(&*self.turn, self.turn.incarnation(), &record.peer)?;
+                let bytes = encode(&Packet::HandshakeAck(answer)).into_bytes();
+                self.emit(Effect::Transmit { connection, bytes });
+            }
+            Side::Dialler => self.emit(Effect::HangUp { connection }),
+        }
+        self.want(remote);
         Ok(())
     }
 
@@ -198,8 +253,15 @@ impl Ctx<'_, '_> {
             self.release_slots(&withheld.value)?;
         }
         self.change_remote(remote, |cursor| {
-            let RemoteCursor { last_object, last_promise, offences, names, .. } = *cursor;
-            *cursor = RemoteCursor { last_object, last_promise, offences, names, ..RemoteCursor::default() };
+            // Our numbers for names, and what is counted, go on.
+            let old = std::mem::take(cursor);
+            cursor.last_object = old.last_object;
+            cursor.last_promise = old.last_promise;
+            cursor.names = old.names;
+            cursor.peer_names = old.peer_names;
+            cursor.offences = old.offences;
+            cursor.refused = old.refused;
+            cursor.skipped = old.skipped;
         })?;
         for ((_, rref), kref) in self.scan::<RemoteRefs>(&remote)? {
             match kref {
@@ -244,12 +306,59 @@ impl Ctx<'_, '_> {
         Ok(())
     }
 
-    /// Does not wait for the peer any longer (L10).
+    /// Does not wait for the peer any longer (L10). One that was closed on purpose stays closed.
     pub(crate) fn give_up(&mut self, peer: &str) -> Result<Answer, Blame> {
         let remote = self.known_peer(peer)?;
-        let record = self.set_remote_state(remote, RemoteState::GivenUp)?;
-        let why = format!("{peer} was given up: the outcome is unknown");
-        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, Code::ConnectionLost, &why)?;
+        self.end_waiting(remote, &format!("{peer} was given up: the outcome is unknown"))?;
+        Ok(Answer::Done)
+    }
+
+    fn end_waiting(&mut self, remote: RemoteId, why: &str) -> Result<(), Fault> {
+        let mut record = self.need::<Remotes>(&remote)?;
+        if record.state == RemoteState::Open {
+            record = self.set_remote_state(remote, RemoteState::GivenUp)?;
+        }
+        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, Code::ConnectionLost, why)
+    }
+
+    /// An attempt to reach the peer has failed: noted durably once, and the end of waiting if a policy says so.
+    fn attempt_failed(&mut self, remote: RemoteId) -> Result<(), Fault> {
+        let mut record = self.need::<Remotes>(&remote)?;
+        if record.state != RemoteState::Open {
+            return Ok(());
+        }
+        let since = *record.unreachable_since.get_or_insert(self.now);
+        record.attempts += 1;
+        self.put::<Remotes>(&remote, &record);
+        let (attempts, most) = (record.attempts, record.max_attempts.or(self.limits.give_up_attempts));
+        let (waited, longest) =
+            (self.now.saturating_sub(since), record.give_up_after_ms.or(self.limits.give_up_after_ms));
+        if most.is_some_and(|most| attempts >= most) || longest.is_some_and(|longest| waited >= longest) {
+            let peer = record.peer;
+            let why = format!("{peer} was not reached {attempts} times in {waited} ms: the outcome is unknown");
+            self.end_waiting(remote, &why)?;
+        }
+        Ok(())
+    }
+
+    /// How long this peer is waited for.
+    pub(crate) fn set_patience(&mut self, peer: &str, patience: Patience) -> Result<Answer, Blame> {
+        let remote = self.known_peer(peer)?;
+        let mut record = self.need::<Remotes>(&remote)?;
+        record.max_attempts = patience.max_attempts;
+        record.give_up_after_ms = patience.give_up_after_ms;
+        self.put::<Remotes>(&remote, &record);
+        Ok(Answer::Done)
+    }
+
+    /// The store was put back from a backup (L8): it is another life, and what it believes of its conversations is old.
+    pub(crate) fn renew(&mut self, incarnation: Incarnation) -> Result<Answer, Blame> {
+        let why = "this kernel was restored from a backup";
+        self.put::<IncarnationTable>(&(), &incarnation);
+        for (remote, record) in self.scan::<Remotes>(&())? {
+            let next = record.conversation + 1;
+            self.end_conversation(remote, next, Leaves::Nothing, Code::PeerRestarted, why)?;
+        }
         Ok(Answer::Done)
     }
 
@@ -271,7 +380,10 @@ impl Ctx<'_, '_> {
     /// Talks to a peer again.
     pub(crate) fn reconnect_peer(&mut self, peer: &str) -> Result<Answer, Blame> {
         let remote = self.known_peer(peer)?;
-        self.set_remote_state(remote, RemoteState::Open)?;
+        let mut record = self.set_remote_state(remote, RemoteState::Open)?;
+        record.unreachable_since = None;
+        record.attempts = 0;
+        self.put::<Remotes>(&remote, &record);
         self.want(remote);
         Ok(Answer::Done)
     }
@@ -280,7 +392,10 @@ impl Ctx<'_, '_> {
     /// stay: the peer must never take an old name for a new one.
     pub(crate) fn forget_peer(&mut self, peer: &str) -> Result<Answer, Blame> {
         let remote = self.known_peer(peer)?;
-        let record = self.set_remote_state(remote, RemoteState::GivenUp)?;
+        let record = self.need::<Remotes>(&remote)?;
+        if record.state == RemoteState::Open {
+            self.set_remote_state(remote, RemoteState::GivenUp)?;
+        }
         let why = format!("{peer} was forgotten: the outcome is unknown");
         self.end_conversation(remote, record.conversation + 1, Leaves::Nothing, Code::ConnectionLost, &why)?;
         for ((_, rref), kref) in self.scan::<RemoteRefs>(&remote)? {

@@ -9,13 +9,15 @@ mod meeting;
 mod names;
 mod receiving;
 mod redeeming;
+mod room;
 mod sending;
 mod strangers;
 mod validate;
 
 pub(crate) use garbage::RemoteGarbage;
-pub use meeting::{Before, Greeting, greet, hello, standing_with};
-pub use receiving::{Heard, hear, hear_ack};
+pub use meeting::{Before, Greeting, Presence, dial_failed, greet, hello, standing_with};
+pub use receiving::{Heard, hear, hear_ack, skip_gap};
+pub use room::room_for_calls;
 pub use strangers::{Stranger, StrangerHeard, Strangers, admit};
 
 use crate::blame::{Blame, Fault, Refused};
@@ -102,6 +104,10 @@ impl Ctx<'_, '_> {
             conversation,
             kind,
             state: RemoteState::Open,
+            unreachable_since: None,
+            attempts: 0,
+            max_attempts: None,
+            give_up_after_ms: None,
         };
         self.put::<Remotes>(&remote, &record);
         self.put::<RemotesByPeer>(&record.peer, &remote);
@@ -128,6 +134,9 @@ impl Ctx<'_, '_> {
                 pending_bytes: cursor.outbox_bytes,
                 received: cursor.highest_received,
                 offences: cursor.offences,
+                refused: cursor.refused,
+                skipped: cursor.skipped,
+                unreachable_since: record.unreachable_since,
             });
         }
         Ok(peers)

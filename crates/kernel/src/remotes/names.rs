@@ -19,6 +19,11 @@ pub(crate) const fn flipped(rref: RRef) -> RRef {
     }
 }
 
+/// Whether a name of our frame was allocated by the peer.
+const fn is_peers(rref: RRef) -> bool {
+    matches!(rref, RRef::Export(_) | RRef::PromiseExport(_))
+}
+
 impl Ctx<'_, '_> {
     /// What a name means, in our frame.
     pub(crate) fn named(&self, remote: RemoteId, rref: RRef) -> Result<Option<KRef>, Fault> {
@@ -100,7 +105,18 @@ impl Ctx<'_, '_> {
         let name = RemoteName { rref, reachable: true, last_named, lost: false };
         self.put::<RemoteNames>(&(kref, remote), &name);
         self.put::<RemoteRefs>(&(remote, rref), &kref);
-        self.change_remote(remote, |cursor| cursor.names += 1)
+        self.change_remote(remote, |cursor| {
+            cursor.names += 1;
+            cursor.peer_names += u64::from(is_peers(rref));
+        })
+    }
+
+    /// A name is given back: there is room for another.
+    fn uncount_name(&mut self, remote: RemoteId, rref: RRef) -> Result<(), Fault> {
+        self.change_remote(remote, |cursor| {
+            cursor.names -= 1;
+            cursor.peer_names -= u64::from(is_peers(rref));
+        })
     }
 
     /// What the peer's name means here. Validated: an unknown one is a new name of the peer.
@@ -173,7 +189,7 @@ impl Ctx<'_, '_> {
         let name = self.need::<RemoteNames>(&(kref, remote))?;
         self.delete::<RemoteNames>(&(kref, remote));
         self.delete::<RemoteRefs>(&(remote, name.rref));
-        self.change_remote(remote, |cursor| cursor.names -= 1)?;
+        self.uncount_name(remote, name.rref)?;
         match (kref, name.rref) {
             (KRef::Promise(id), _) => self.release_promise(id),
             (KRef::Object(_), RRef::Import(_)) if name.reachable => self.release(kref),
@@ -186,7 +202,7 @@ impl Ctx<'_, '_> {
     pub(crate) fn forget_ref(&mut self, remote: RemoteId, rref: RRef) -> Result<(), Fault> {
         let Some(KRef::Promise(id)) = self.named(remote, rref)? else { return Ok(()) };
         self.delete::<RemoteRefs>(&(remote, rref));
-        self.change_remote(remote, |cursor| cursor.names -= 1)?;
+        self.uncount_name(remote, rref)?;
         self.release_promise(id)
     }
 }

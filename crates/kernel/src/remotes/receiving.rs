@@ -30,6 +30,8 @@ pub enum Heard {
     Duplicate,
     /// Something before it is missing. It is handed back.
     Gap(Box<Envelope>),
+    /// It is the next one, and there is no room for it now (L9): it is not accepted. It is handed back.
+    NoRoom(Box<Envelope>),
     /// It acknowledges what was never sent: nothing changed, hang up.
     Liar(AckBeyondSent),
 }
@@ -58,6 +60,9 @@ pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope) -> Resu
         return Ok(Heard::Liar(lie));
     }
     let heard = match receipt {
+        Receipt::Next if !ctx.has_room(&ctx.remote_cursor(remote)?, &envelope.body) => {
+            Heard::NoRoom(Box::new(envelope))
+        }
         Receipt::Next => {
             ctx.take(remote, envelope)?;
             Heard::Taken
@@ -70,20 +75,45 @@ pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope) -> Resu
     Ok(heard)
 }
 
-/// The turn of a standalone acknowledgement. `Some` if it covers what was never sent: nothing changed, hang up.
+/// The turn of a standalone acknowledgement. `Some` if it covers what was never sent: nothing changed, hang up. `room` is
+/// what the peer has said of its room for calls (L9).
 pub fn hear_ack(
     ctx: &mut Ctx<'_, '_>,
     remote: RemoteId,
     ack: u64,
     alloc: Option<u64>,
+    room: Option<u64>,
 ) -> Result<Option<AckBeyondSent>, Fault> {
     let numbered = alloc.map_or(Numbered::Unknown, Numbered::UpTo);
+    let stale = ack + 1 < ctx.remote_cursor(remote)?.first_pending;
     if let Err(lie) = ctx.acknowledged(remote, ack, numbered)? {
         return Ok(Some(lie));
+    }
+    if let Some(room) = room.filter(|_| !stale) {
+        // Plenty is the same as nothing said.
+        let credit =
+            if room < ctx.limits.remote_outbox_messages { ack.saturating_add(room).saturating_add(1) } else { 0 };
+        ctx.change_remote(remote, |cursor| cursor.credit = credit)?;
     }
     ctx.work_off(remote)?;
     ctx.close()?;
     Ok(None)
+}
+
+/// The turn in which the numbers before `seq` are not waited for any longer: the peer is not of our own kind and has
+/// given them up (L4).
+pub fn skip_gap(ctx: &mut Ctx<'_, '_>, remote: RemoteId, seq: u64) -> Result<(), Fault> {
+    let first = ctx.remote_cursor(remote)?.highest_received + 1;
+    if first < seq && ctx.need::<Remotes>(&remote)?.kind == PeerKind::Whatever {
+        ctx.change_remote(remote, |cursor| {
+            cursor.highest_received = seq - 1;
+            cursor.skipped += seq - first;
+        })?;
+        let why = format!("its messages {first} to {} never came, they are not waited for any longer", seq - 1);
+        ctx.notice(Notice::PeerOffended { remote, why });
+        ctx.work_off(remote)?;
+    }
+    ctx.close()
 }
 
 impl Ctx<'_, '_> {
@@ -197,7 +227,7 @@ impl Ctx<'_, '_> {
         self.change_remote(remote, |cursor| cursor.offences += 1)?;
         let cursor = self.remote_cursor(remote)?;
         if let Some(result) = result
-            && cursor.names < self.limits.remote_names
+            && cursor.peer_names < self.limits.remote_names
             && self.check_result(Speaker { remote, cursor: &cursor }, result)?.is_ok()
         {
             let id = self.result_from_remote(remote, result)?;

@@ -82,7 +82,7 @@ impl Ctx<'_, '_> {
         if self.turn.has::<Redemptions>(&row)? {
             return Err(Refused::NameTaken("this redemption key".into()).into());
         }
-        if let Some(error) = self.not_open(remote)? {
+        if let Some(error) = self.not_open(remote, 1)? {
             self.settle(promise, true, error.to_capdata())?;
             return Ok(());
         }
@@ -103,9 +103,8 @@ impl Ctx<'_, '_> {
         let reply = match self.shown(url, Some(by), &key)? {
             Ok((oid, object)) => {
                 let cursor = self.remote_cursor(remote)?;
-                let is_new = self.name_of(remote, object)?.is_none();
-                if is_new && cursor.names >= self.limits.remote_names {
-                    RedeemReply::Refused("the conversation has too many names".into())
+                if self.name_of(remote, object)?.is_none() && !self.may_name(&cursor, 1) {
+                    RedeemReply::Refused("there is no room for another reference in the conversation".into())
                 } else {
                     let rref = self.kernel_to_remote(remote, object, cursor.next_send)?;
                     self.url_redeemed(&oid, by, &key)?;

@@ -5,24 +5,16 @@
 //! which they took effect (L5).
 
 use super::names::flipped;
+use super::room::{ENVELOPE_BYTES, LIST_ENTRIES, value_bytes};
 use crate::blame::Fault;
 use crate::ctx::Ctx;
 use crate::routing::Work;
 use sturdy_remote::{Body, Delivered, Envelope, MAX_FRAME_BYTES, Packet, encode};
 use sturdy_store::{
-    Decider, Outbox, PeerKind, PromiseQueue, PromiseState, Promises, RemoteName, RemoteNames, RemoteState, Remotes,
-    Retiring, RetiringRecord,
+    Decider, Outbox, PeerKind, PromiseQueue, PromiseState, Promises, RemoteName, RemoteNames, Remotes, Retiring,
+    RetiringRecord,
 };
-use sturdy_types::{CapData, Code, KRef, KernelError, Message, PromiseId, RRef, RemoteId, Resolution, json_string};
-
-/// Bytes around the content of a message, and of each settlement in a list: generous.
-const ENVELOPE_BYTES: usize = 256;
-
-/// Bytes of a reference in a list: `"rp+9007199254740991",`, rounded up.
-const REFERENCE_BYTES: usize = 26;
-
-/// The most entries of one list on the wire.
-pub(crate) const LIST_ENTRIES: usize = 10_000;
+use sturdy_types::{KRef, Message, PromiseId, RRef, RemoteId, Resolution};
 
 impl Ctx<'_, '_> {
     /// Sends a message to an object or promise of the peer, or ends it with the reason why not. The caller has seen that
@@ -60,44 +52,6 @@ impl Ctx<'_, '_> {
         self.append(remote, Body::Deliver(Delivered::Message { target, message: told }))?;
         self.follow(result)?;
         self.release_message(&message)
-    }
-
-    /// Why a new message to the peer is refused, if it is (L9): asked before it takes a number.
-    pub(crate) fn cannot_send(
-        &mut self,
-        remote: RemoteId,
-        message: &Message<KRef>,
-    ) -> Result<Option<KernelError>, Fault> {
-        if let Some(error) = self.not_open(remote)? {
-            return Ok(Some(error));
-        }
-        let slots = message.methargs.slots.len();
-        if value_bytes(&message.methargs) + ENVELOPE_BYTES > MAX_FRAME_BYTES || slots > LIST_ENTRIES {
-            let what = format!("a message to a peer may have {MAX_FRAME_BYTES} bytes and {LIST_ENTRIES} references");
-            return Ok(Some(KernelError::new(Code::MessageTooLarge, what)));
-        }
-        Ok(None)
-    }
-
-    /// Why nothing new may be sent to the peer by a user. A given-up peer is revived by it (L10).
-    pub(crate) fn not_open(&mut self, remote: RemoteId) -> Result<Option<KernelError>, Fault> {
-        let mut record = self.need::<Remotes>(&remote)?;
-        if record.state == RemoteState::Closed {
-            let what = format!("the connection to {} was closed", record.peer);
-            return Ok(Some(KernelError::new(Code::ConnectionClosed, what)));
-        }
-        let cursor = self.remote_cursor(remote)?;
-        let full = cursor.next_send - cursor.first_pending >= self.limits.remote_outbox_messages
-            || cursor.outbox_bytes >= self.limits.remote_outbox_bytes;
-        if full {
-            let what = format!("the outbox for {} is full", record.peer);
-            return Ok(Some(KernelError::new(Code::QueueFull, what)));
-        }
-        if record.state == RemoteState::GivenUp {
-            record.state = RemoteState::Open;
-            self.put::<Remotes>(&remote, &record);
-        }
-        Ok(None)
     }
 
     /// Appends a message to the outbox. It is never refused: whoever may be refused was asked before.
@@ -153,12 +107,10 @@ impl Ctx<'_, '_> {
         }
         let mut batch = Batch::default();
         for (&rref, (_, mut rejected, mut value)) in names.iter().zip(settled.iter().cloned()) {
-            let mut bytes = value_bytes(&value) + ENVELOPE_BYTES;
-            if bytes + ENVELOPE_BYTES > MAX_FRAME_BYTES || value.slots.len() > LIST_ENTRIES {
-                let error = KernelError::new(Code::MessageTooLarge, "the value is too large to be told to a peer");
+            if let Some(error) = self.cannot_tell(&self.remote_cursor(remote)?, &value) {
                 (rejected, value) = (true, error.to_capdata());
-                bytes = value_bytes(&value) + ENVELOPE_BYTES;
             }
+            let bytes = value_bytes(&value) + ENVELOPE_BYTES;
             if batch.bytes + bytes + ENVELOPE_BYTES > MAX_FRAME_BYTES || batch.told.len() >= LIST_ENTRIES {
                 self.notify_remote(remote, std::mem::take(&mut batch))?;
             }
@@ -188,9 +140,4 @@ struct Batch {
     told: Vec<Resolution<RRef>>,
     names: Vec<RRef>,
     bytes: usize,
-}
-
-/// What a value takes on the wire, at most.
-fn value_bytes(value: &CapData<KRef>) -> usize {
-    json_string(&value.body).len() + REFERENCE_BYTES * value.slots.len()
 }

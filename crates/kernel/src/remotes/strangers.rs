@@ -19,7 +19,7 @@ use sturdy_types::{ConnectionId, RemoteId};
 const MAX_UNACKNOWLEDGED: usize = 64;
 
 /// Numbers above this are no numbers of an honest conversation.
-const MAX_NUMBER: u64 = 1 << 52;
+const MAX_NUMBER: u64 = 1 << 32;
 
 /// All strangers, by peer id.
 pub type Strangers = BTreeMap<String, Stranger>;
@@ -85,7 +85,8 @@ impl Stranger {
         let sane = |number: u64| number <= MAX_NUMBER;
         let Position { first_pending, highest_received, .. } = theirs.position;
         let with_us = theirs.saw.as_deref().is_none_or(|saw| saw == ours);
-        if !with_us || !sane(first_pending) || !sane(highest_received) || first_pending == 0 {
+        let honest = sane(first_pending) && sane(highest_received) && sane(theirs.conversation) && first_pending > 0;
+        if !with_us || !honest {
             // It has talked to an earlier life of ours, and will see that this is another.
             self.set(1, Position::default());
         } else if self.conversation != theirs.conversation

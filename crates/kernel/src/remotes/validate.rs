@@ -94,7 +94,7 @@ impl Ctx<'_, '_> {
         target: RRef,
         message: &Message<RRef>,
     ) -> Result<Verdict, Fault> {
-        if let Err(why) = self.check_room(by, message.methargs.slots.len() + 1) {
+        if let Err(why) = self.check_count(message.methargs.slots.len() + 1) {
             return Ok(Err(why));
         }
         if let Err(why) = self.check_slots(by, &message.methargs.slots)? {
@@ -111,7 +111,7 @@ impl Ctx<'_, '_> {
     pub(crate) fn check_settlements(&self, by: Speaker<'_>, batch: &[Resolution<RRef>]) -> Result<Verdict, Fault> {
         let mut seen = BTreeSet::new();
         let count = batch.iter().map(|one| one.value.slots.len() + 1).sum();
-        if let Err(why) = self.check_room(by, count) {
+        if let Err(why) = self.check_count(count) {
             return Ok(Err(why));
         }
         for Resolution { promise, value, .. } in batch {
@@ -128,12 +128,9 @@ impl Ctx<'_, '_> {
         Ok(Ok(()))
     }
 
-    /// A peer that names and never lets go cannot fill our store.
-    fn check_room(&self, by: Speaker<'_>, names: usize) -> Verdict {
+    /// A message for which there will never be room.
+    fn check_count(&self, names: usize) -> Verdict {
         let limit = self.limits.remote_names;
-        if by.cursor.names + names as u64 > limit {
-            return Err(format!("the conversation has {} names, the limit is {limit}", by.cursor.names));
-        }
-        Ok(())
+        if names as u64 > limit { Err(format!("it has {names} names, the limit is {limit}")) } else { Ok(()) }
     }
 }

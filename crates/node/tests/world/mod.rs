@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each test file uses a part of it
 
 pub mod puppet;
+pub mod script;
 pub mod worlds;
 
 use std::collections::BTreeMap;

@@ -42,7 +42,12 @@ impl Worlds {
     }
 
     pub fn with_limits(limits: &KernelLimits, vats: &[&[&str]]) -> Self {
-        let mut worlds = Self::strangers(limits, vats);
+        Self::with_limits_of(&vec![limits.clone(); vats.len()], vats)
+    }
+
+    /// Each world has limits of its own.
+    pub fn with_limits_of(limits: &[KernelLimits], vats: &[&[&str]]) -> Self {
+        let mut worlds = Self::strangers_of(limits, vats);
         for here in 0..vats.len() {
             for there in 0..vats.len() {
                 if here != there {
@@ -56,6 +61,10 @@ impl Worlds {
 
     /// Worlds that have never heard of each other.
     pub fn strangers(limits: &KernelLimits, vats: &[&[&str]]) -> Self {
+        Self::strangers_of(&vec![limits.clone(); vats.len()], vats)
+    }
+
+    fn strangers_of(limits: &[KernelLimits], vats: &[&[&str]]) -> Self {
         let mut worlds = Self {
             stages: Vec::new(),
             lines: BTreeMap::new(),
@@ -66,7 +75,7 @@ impl Worlds {
             heard: Vec::new(),
             mute: None,
         };
-        for names in vats {
+        for (limits, names) in limits.iter().zip(vats) {
             let stage = worlds.stage(limits, names);
             worlds.stages.push(stage);
         }

@@ -96,9 +96,28 @@ pub struct RemoteRecord {
     pub kind: PeerKind,
     /// Whether we talk to it.
     pub state: RemoteState,
+    /// When the first attempt failed since we last met it (L10), in milliseconds.
+    pub unreachable_since: Option<u64>,
+    /// Attempts that have failed since then.
+    pub attempts: u64,
+    /// Give it up after this many failed attempts; without it the kernel's own policy holds.
+    pub max_attempts: Option<u64>,
+    /// Give it up after this many milliseconds; without it the kernel's own policy holds.
+    pub give_up_after_ms: Option<u64>,
 }
 
-stored_struct!(RemoteRecord { peer, hints, peer_incarnation, conversation, kind, state });
+stored_struct!(RemoteRecord {
+    peer,
+    hints,
+    peer_incarnation,
+    conversation,
+    kind,
+    state,
+    unreachable_since,
+    attempts,
+    max_attempts,
+    give_up_after_ms
+});
 
 /// Where the conversation with a remote stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +142,15 @@ pub struct RemoteCursor {
     pub offences: u64,
     /// Rows of `remote-refs`.
     pub names: u64,
+    /// Those of them that the peer has allocated (L9).
+    pub peer_names: u64,
+    /// One more than the highest number that a call to the peer may have, as the peer has asked for (L9). Zero while it
+    /// has not.
+    pub credit: u64,
+    /// Messages to the peer that were refused before they took a number (L9).
+    pub refused: u64,
+    /// Numbers of the peer that never came and were skipped (L4).
+    pub skipped: u64,
 }
 
 impl Default for RemoteCursor {
@@ -138,6 +166,10 @@ impl Default for RemoteCursor {
             outbox_bytes: 0,
             offences: 0,
             names: 0,
+            peer_names: 0,
+            credit: 0,
+            refused: 0,
+            skipped: 0,
         }
     }
 }
@@ -152,7 +184,11 @@ stored_struct!(RemoteCursor {
     peer_promise,
     outbox_bytes,
     offences,
-    names
+    names,
+    peer_names,
+    credit,
+    refused,
+    skipped
 });
 
 /// A name in the conversation with a remote.
@@ -264,10 +300,14 @@ mod tests {
             conversation: 3,
             kind: PeerKind::Sturdy,
             state: RemoteState::Closed,
+            unreachable_since: Some(300),
+            attempts: 2,
+            max_attempts: None,
+            give_up_after_ms: Some(7),
         };
-        golden::<Remotes>(&REMOTE, &record, "6801", "015001022f78010169030101");
+        golden::<Remotes>(&REMOTE, &record, "6801", "015001022f7801016903010101ac0202000107");
         golden::<RemotesByPeer>(&"P".to_owned(), &REMOTE, "6950", "01");
-        golden::<RemoteCursors>(&REMOTE, &RemoteCursor::default(), "6a01", "01010000000000000000");
+        golden::<RemoteCursors>(&REMOTE, &RemoteCursor::default(), "6a01", "0101000000000000000000000000");
         golden::<Outbox>(&(REMOTE, 2), &"{}".to_owned(), "6b0102", "027b7d");
         let name = RemoteName { rref: RRef::Import(4), reachable: true, last_named: 5, lost: false };
         golden::<RemoteNames>(&(KRef::Object(ObjectId(6)), REMOTE), &name, "6c000601", "0104010500");
@@ -286,7 +326,7 @@ mod tests {
         #[test]
         fn rows_come_back(
             remote in any::<u32>().prop_map(RemoteId), texts in any::<[String; 2]>(), number in any::<u64>(),
-            numbers in any::<[u64; 10]>(), flags in any::<[bool; 3]>(), kref in krefs(), rref in rrefs(),
+            numbers in any::<[u64; 14]>(), flags in any::<[bool; 3]>(), kref in krefs(), rref in rrefs(),
             value in capdata(), hints in proptest::collection::vec(".{0,10}", 0..3),
         ) {
             let record = RemoteRecord {
@@ -296,13 +336,17 @@ mod tests {
                 conversation: number,
                 kind: PeerKind::Whatever,
                 state: RemoteState::GivenUp,
+                unreachable_since: flags[1].then_some(number),
+                attempts: numbers[0],
+                max_attempts: flags[2].then_some(numbers[1]),
+                give_up_after_ms: flags[0].then_some(numbers[2]),
             };
             round_trip::<Remotes>(&remote, &record);
             round_trip::<RemotesByPeer>(&texts[0], &remote);
-            let [first_pending, next_send, highest_received, last_object, last_promise, peer_object, peer_promise, outbox_bytes, offences, names] = numbers;
+            let [first_pending, next_send, highest_received, last_object, last_promise, peer_object, peer_promise, outbox_bytes, offences, names, peer_names, credit, refused, skipped] = numbers;
             let cursor = RemoteCursor {
                 first_pending, next_send, highest_received, last_object, last_promise, peer_object, peer_promise,
-                outbox_bytes, offences, names,
+                outbox_bytes, offences, names, peer_names, credit, refused, skipped,
             };
             round_trip::<RemoteCursors>(&remote, &cursor);
             round_trip::<Outbox>(&(remote, number), &texts[1]);
