@@ -101,10 +101,6 @@ impl Ctx<'_, '_> {
             conversation: 1,
             kind: PeerKind::Unknown,
             state: RemoteState::Open,
-            unreachable_since: None,
-            attempts: 0,
-            max_attempts: None,
-            give_up_after_ms: None,
         };
         self.put::<Remotes>(&remote, &record);
         self.put::<RemotesByPeer>(&record.peer, &remote);
@@ -134,7 +130,7 @@ impl Ctx<'_, '_> {
                 offences: cursor.offences,
                 refused: cursor.refused,
                 skipped: cursor.skipped,
-                unreachable_since: record.unreachable_since,
+                unreachable_since: cursor.unreachable_since,
             });
         }
         Ok(peers)
