@@ -1,5 +1,5 @@
-//! Makes the seeds that are not written by hand: a stream of frames that the reference sent, and one row of each table, from
-//! a store after the events of `fuzz/corpus/events/everything.bin`. Run in the root:
+//! Makes the seeds that are not written by hand: a stream of frames that the reference sent, and one row of each table that
+//! the events of `fuzz/corpus/events` leave in a store. Run in the root:
 //! `cargo run --package sturdy-fuzz --example seeds`.
 
 use std::fs;
@@ -18,8 +18,12 @@ fn main() -> io::Result<()> {
         stream.extend(captured.iter().take(count).flatten());
         fs::write(corpus.join(format!("frames/{name}.bin")), stream)?;
     }
-    let events = fs::read(corpus.join("events/everything.bin"))?;
-    let rows = rows_after(&events);
+    let mut rows = Vec::new();
+    let mut files: Vec<_> = fs::read_dir(corpus.join("events"))?.collect::<Result<_, _>>()?;
+    files.sort_by_key(fs::DirEntry::file_name);
+    for file in files {
+        rows.extend(rows_after(&fs::read(file.path())?));
+    }
     fs::create_dir_all(corpus.join("rows"))?;
     for table in TABLES {
         let Some((key, record)) = rows.iter().find(|(key, _)| key.first() == Some(&table.tag)) else {

@@ -114,14 +114,14 @@ targets!(frames, packets, values, lines, rows, store, clusters, sources, urls, e
 #[test]
 fn every_table_is_in_the_list() {
     let disk = MemoryEngine::new().shared();
-    Store::open(disk.engine(), Incarnation([1; 16])).unwrap();
+    let store = Store::open(disk.engine(), Incarnation([1; 16])).unwrap();
     let mut engine = disk.snapshot();
     for tag in 0..=u8::MAX {
         if engine.get(&[tag]).unwrap().is_none() {
             engine.set_raw(&[tag], Some(&[]));
         }
     }
-    let store = Store::open(Box::new(engine), Incarnation([1; 16])).unwrap();
+    disk.restore(engine);
     let mut known: Vec<_> = store.census().unwrap().into_keys().filter(|name| *name != "unknown").collect();
     let mut listed: Vec<_> = TABLES.iter().map(|table| table.name).collect();
     known.sort_unstable();

@@ -4,7 +4,10 @@ use super::{Storm, body, launch, peers, vat_config};
 use crate::tape::Tape;
 use sturdy_kernel::{Event, OnClose, Request};
 use sturdy_store::{Read, ServiceCalls};
-use sturdy_types::{CallId, CapData, KRef, ObjectId, PromiseId, ServiceCallId, SubclusterId, VatId};
+use sturdy_types::{
+    CallId, CapData, CodeSpec, KRef, ModuleSource, ObjectId, PromiseId, RuntimeKind, ServiceCallId, SourceHash,
+    SubclusterId, VatId,
+};
 
 /// Texts of issued URLs.
 pub(super) const URLS: [&str; 2] = ["ocap:one", "ocap:two"];
@@ -26,7 +29,7 @@ pub(super) fn request(storm: &Storm, tape: &mut Tape<'_>) -> Request {
         7 if tape.once_in(3) => Request::TerminateSubcluster(SubclusterId(1 + u32::from(tape.byte() % 3))),
         7 => Request::TerminateVat { vat: vat(storm, tape), reason: "the tape says so".into() },
         8 => Request::RestartVat(vat(storm, tape)),
-        9 => Request::ReloadVat { vat: vat(storm, tape), config: Box::new(vat_config()), sources: Vec::new() },
+        9 => reload(storm, tape),
         10 => Request::Acknowledge(CallId(1 + tape.number(8))),
         11 => Request::Revoke(kref(tape)),
         12 if tape.once_in(2) => Request::IsRevoked(kref(tape)),
@@ -52,6 +55,17 @@ pub(super) fn request(storm: &Storm, tape: &mut Tape<'_>) -> Request {
         22 => Request::Status,
         _ => Request::Peers,
     }
+}
+
+/// New code of one module. Every third time its source is left out, though perhaps it is known already.
+fn reload(storm: &Storm, tape: &mut Tape<'_>) -> Request {
+    let vat = vat(storm, tape);
+    let mut config = vat_config();
+    let hash = SourceHash([u8::try_from(storm.tickets % 2).unwrap_or_default(); 32]);
+    config.code = CodeSpec { runtime: RuntimeKind::JavaScript, modules: vec![("fuzz".into(), hash)], ..config.code };
+    let source = ModuleSource { hash, text: "export {};".into() };
+    let sources = if storm.tickets.is_multiple_of(3) { Vec::new() } else { vec![source] };
+    Request::ReloadVat { vat, config: Box::new(config), sources }
 }
 
 /// The host answers a call of a service: one that waits, or one that may never have been made.

@@ -12,6 +12,7 @@ mod world;
 use promises::PROMISES;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 use turns::{Commits, Defect, Early, Freshness, Rules};
 use world::{End, Fate, Flaw, Text, World};
@@ -89,7 +90,22 @@ impl Bounds {
     }
 }
 
-impl Model for Bounds {
+/// What stateright is given. It would report the last broken promise of a block of worlds; we want the first, which has
+/// the shortest way.
+struct Exploration {
+    bounds: Bounds,
+    is_broken: AtomicBool,
+}
+
+impl Exploration {
+    fn keeps(&self, holds: impl FnOnce() -> bool) -> bool {
+        let keeps = self.is_broken.load(Relaxed) || holds();
+        self.is_broken.fetch_or(!keeps, Relaxed);
+        keeps
+    }
+}
+
+impl Model for Exploration {
     type State = World;
     type Action = Move;
 
@@ -103,16 +119,16 @@ impl Model for Bounds {
         }
         for side in 0..2 {
             let party = &world.parties[side];
-            if party.serial < self.messages[side] {
+            if party.serial < self.bounds.messages[side] {
                 moves.push(Move::Send(side));
             }
-            if usize::from(party.dials) < self.dials[side] {
+            if usize::from(party.dials) < self.bounds.dials[side] {
                 moves.push(Move::Dial(side));
             }
             if party.group.is_some() || party.heard || !party.waiting.is_empty() {
                 moves.push(Move::Commit(side));
             }
-            self.faults(world, side, moves);
+            self.bounds.faults(world, side, moves);
         }
         for (index, wire) in world.wires.iter().enumerate() {
             if wire.ends[1 - wire.dialler] == End::Unseen {
@@ -130,35 +146,35 @@ impl Model for Bounds {
     fn next_state(&self, world: &World, next: Move) -> Option<World> {
         let mut after = world.clone();
         match next {
-            Move::Send(side) => after.send(side, self.rules),
+            Move::Send(side) => after.send(side, self.bounds.rules),
             Move::Dial(side) => {
-                after.dial(side, self.rules);
-                if self.accepts == Accepts::BeforeGreeting {
+                after.dial(side, self.bounds.rules);
+                if self.bounds.accepts == Accepts::BeforeGreeting {
                     after.accept(after.wires.len() - 1);
                 }
             }
             Move::Accept(wire) => after.accept(wire),
-            Move::Read { side, wire, frame } => after.receive(side, wire, &frame, self.rules),
+            Move::Read { side, wire, frame } => after.receive(side, wire, &frame, self.bounds.rules),
             Move::Commit(side) => after.commit(side),
-            Move::Restart(side) => after.restart(side, self.rules),
+            Move::Restart(side) => after.restart(side, self.bounds.rules),
             Move::LoseStore(side) => after.lose_store(side),
-            Move::GiveUp(side) => after.give_up(side, self.rules),
+            Move::GiveUp(side) => after.give_up(side, self.bounds.rules),
         }
         (after != *world).then_some(after)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always(PROMISES[0].0, |_, world| (PROMISES[0].1)(world)),
-            Property::always(PROMISES[1].0, |_, world| (PROMISES[1].1)(world)),
-            Property::always(PROMISES[2].0, |_, world| (PROMISES[2].1)(world)),
-            Property::always(PROMISES[3].0, |_, world| (PROMISES[3].1)(world)),
-            Property::always(PROMISES[4].0, |_, world| (PROMISES[4].1)(world)),
-            Property::always(PROMISES[5].0, |_, world| (PROMISES[5].1)(world)),
-            Property::always(PROMISES[6].0, |_, world| (PROMISES[6].1)(world)),
-            Property::always(PROMISES[7].0, |_, world| (PROMISES[7].1)(world)),
-            Property::always(COMPLETES, Self::completes),
-            Property::sometimes(DELIVERED, Self::is_delivered),
+            Property::always(PROMISES[0].0, |this, world| this.keeps(|| (PROMISES[0].1)(world))),
+            Property::always(PROMISES[1].0, |this, world| this.keeps(|| (PROMISES[1].1)(world))),
+            Property::always(PROMISES[2].0, |this, world| this.keeps(|| (PROMISES[2].1)(world))),
+            Property::always(PROMISES[3].0, |this, world| this.keeps(|| (PROMISES[3].1)(world))),
+            Property::always(PROMISES[4].0, |this, world| this.keeps(|| (PROMISES[4].1)(world))),
+            Property::always(PROMISES[5].0, |this, world| this.keeps(|| (PROMISES[5].1)(world))),
+            Property::always(PROMISES[6].0, |this, world| this.keeps(|| (PROMISES[6].1)(world))),
+            Property::always(PROMISES[7].0, |this, world| this.keeps(|| (PROMISES[7].1)(world))),
+            Property::always(COMPLETES, |this, world| this.keeps(|| this.bounds.completes(world))),
+            Property::sometimes(DELIVERED, |this, world| this.bounds.is_delivered(world)),
         ]
     }
 }
@@ -185,7 +201,8 @@ impl Bounds {
     /// Explores everything. Returns the number of distinct worlds, or what was found first and the way to it.
     fn explore(self, name: &str) -> Result<usize, Box<Finding>> {
         let began = Instant::now();
-        let checker = self.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+        let exploration = Exploration { bounds: self, is_broken: AtomicBool::new(false) };
+        let checker = exploration.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         let worlds = checker.unique_state_count();
         println!(
             "model: {name}: {worlds} distinct worlds, {} moves, depth {}, {:.1} s",
@@ -195,9 +212,7 @@ impl Bounds {
         );
         let mut found = checker.discoveries();
         let delivered = found.remove(DELIVERED).is_some();
-        let Some((promise, path)) =
-            found.into_iter().min_by_key(|(name, path)| (path.clone().into_actions().len(), *name))
-        else {
+        let Some((promise, path)) = found.into_iter().next() else {
             assert!(delivered, "{name}: not once was everything delivered, so the bounds are too small");
             return Ok(worlds);
         };
@@ -278,6 +293,7 @@ fn large_bounds() {
     explore_all(&[
         ("two against two", Bounds { messages: [2, 2], dials: [1, 0], ..sample }),
         ("two against one, both dial", Bounds { messages: [2, 1], ..sample }),
+        ("one against one, three connections", Bounds { dials: [2, 1], ..sample }),
         ("a restart", Bounds { messages: [1, 1], restarts: 1, ..sample }),
         ("two restarts", Bounds { messages: [2, 0], restarts: 2, ..sample }),
         ("a store lost", Bounds { losses: 1, ..sample }),
@@ -297,7 +313,7 @@ fn large_bounds() {
         ("groups of turns, both dial", Bounds { messages: [1, 0], restarts: 1, rules: ANY_COMMIT, ..sample }),
         ("late accepts", Bounds { rules: TOLERATED, ..any_accept }),
         ("late accepts and a store lost", Bounds { messages: [1, 0], losses: 1, rules: TOLERATED, ..any_accept }),
-        ("late accepts, proven", Bounds { messages: [2, 1], rules: PROVEN, ..any_accept }),
+        ("late accepts, proven", Bounds { messages: [2, 0], rules: PROVEN, ..any_accept }),
         ("a store lost, proven", Bounds { losses: 1, rules: PROVEN, ..sample }),
     ]);
 }
@@ -332,7 +348,11 @@ fn defects_are_found() {
         let rules = Rules { defect, ..bounds.rules };
         match (Bounds { rules, completions: 1, ..bounds }).explore(&format!("{defect:?}")) {
             Ok(worlds) => panic!("{defect:?} was not found in {worlds} worlds"),
-            Err(finding) => println!("model: {defect:?}: {} moves: {}", finding.moves.len(), finding.promise),
+            Err(finding) => {
+                let Finding { moves, promise, flaw, completions, worlds, .. } = *finding;
+                let how = format!("{promise}; flaw {flaw:?}; completions {completions:?}");
+                println!("model: {defect:?}: found after {worlds} worlds, by {} moves: {how}", moves.len());
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ pub enum Defect {
     HearsOldConnections,
     /// Messages held back outlive their conversation.
     KeepsHeld,
-    /// The position is not durable.
+    /// The highest number received is not durable.
     ResetsSequence,
     /// The outbox is not durable (G7).
     LosesOutbox,
@@ -144,10 +144,7 @@ impl World {
         let store = Arc::make_mut(&mut party.durable);
         match rules.defect {
             Defect::ForgetsIncarnation => store.peer = None,
-            Defect::ResetsSequence => {
-                store.position.next_send = store.position.first_pending.max(store.outbox.len() as u64);
-                store.position.highest_received = 0;
-            }
+            Defect::ResetsSequence => store.position.highest_received = 0,
             Defect::LosesOutbox => {
                 store.outbox.clear();
                 store.position.first_pending = store.position.next_send;

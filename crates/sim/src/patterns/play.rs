@@ -50,6 +50,8 @@ pub struct Failure {
 struct Bound {
     kernel: usize,
     kref: KRef,
+    /// How many stores the kernel had lost when it gave the reference.
+    losses: u32,
 }
 
 /// A call that is not acknowledged.
@@ -125,7 +127,10 @@ impl<R: Road> Player<'_, R> {
             }
         }
         *place = "end".to_owned();
-        self.until_done(Self::forget)?;
+        self.until_done(|player| {
+            player.launch_all()?;
+            player.forget()
+        })?;
         self.let_go()?;
         let after = self.census_at_rest()?;
         self.audit()?;
@@ -223,7 +228,8 @@ impl<R: Road> Player<'_, R> {
                 Some(root) => root,
                 None => self.launch(kernel, vat, role)?,
             };
-            self.names.insert((*vat).to_owned(), Bound { kernel, kref: root });
+            let losses = self.road.losses(kernel);
+            self.names.insert((*vat).to_owned(), Bound { kernel, kref: root, losses });
         }
         Ok(())
     }
@@ -281,7 +287,8 @@ impl<R: Road> Player<'_, R> {
     // -- references
 
     fn bound(&self, name: &str) -> Result<Bound, Stop> {
-        self.names.get(name).copied().ok_or_else(|| Stop::Wrong(format!("nothing is called {name}")))
+        let bound = self.names.get(name).ok_or_else(|| Stop::Wrong(format!("nothing is called {name}")))?;
+        if self.road.losses(bound.kernel) == bound.losses { Ok(*bound) } else { Err(Stop::Lost) }
     }
 
     /// What bears this name, as the kernel knows it; passed there if need be.
@@ -309,7 +316,11 @@ impl<R: Road> Player<'_, R> {
         self.texts += 1;
         let (url, key) = (format!("url-{}", self.texts), format!("key-{}", self.texts));
         self.urls.insert((bound.kernel, url.clone()));
-        self.order(bound.kernel, &Request::IssueUrl { object: bound.kref, url: url.clone() })?;
+        match self.road.ask(bound.kernel, Request::IssueUrl { object: bound.kref, url: url.clone() }) {
+            Ok(_) => {}
+            Err(Trouble::Ended) => return Ok(None),
+            Err(trouble) => return Err(trouble.into()),
+        }
         let peer = self.road.peer(bound.kernel);
         self.order(to, &Request::AddPeer { peer: peer.clone(), hints: Vec::new() })?;
         let before = self.road.process(to);
@@ -341,7 +352,11 @@ impl<R: Road> Player<'_, R> {
         let bound = self.bound(ask.to)?;
         let (names, args) = Pattern::slots_of(ask.args);
         for _ in 0..PATIENCE {
+            let process = self.road.process(bound.kernel);
             let slots = names.iter().map(|name| self.reference(name, bound.kernel)).collect::<Result<Vec<_>, _>>()?;
+            if self.road.process(bound.kernel) > process {
+                continue; // what was received by the process before is let go of
+            }
             let methargs = CapData { body: format!("#[\"{}\",{args}]", ask.method), slots };
             let call = Request::Call { target: bound.kref, methargs, request: Some(name.clone()) };
             match self.road.ask(bound.kernel, call) {
@@ -389,7 +404,8 @@ impl<R: Road> Player<'_, R> {
         match expect {
             Expect::Is(body) if !rejected && value.body.strip_prefix('#') == Some(body) => Ok(()),
             Expect::Gives(name) if !rejected && value.body.starts_with("#\"$0") && value.slots.len() == 1 => {
-                self.names.insert(name.to_owned(), Bound { kernel, kref: value.slots[0] });
+                let losses = self.road.losses(kernel);
+                self.names.insert(name.to_owned(), Bound { kernel, kref: value.slots[0], losses });
                 self.given.retain(|(given, _), _| given != name);
                 Ok(())
             }
