@@ -2,6 +2,7 @@
 //! that fails ends the run. Not here: the rules themselves (`tidy`), and anything that users need.
 
 mod check;
+mod foreign;
 mod fuzz;
 mod model;
 mod sim;
@@ -14,6 +15,7 @@ const HELP: &str = "\
 cargo xtask check     every check, in order; stops at the first that fails
 cargo xtask tidy      only the rules of the house: directions, bans, sizes, headers
 cargo xtask oracle    compare with the npm packages that the vat-side layer stands in for (needs Node and npm)
+cargo xtask foreign   the tests against a peer on js-libp2p, which it installs (needs Node and npm)
 cargo xtask fuzz      run the fuzz targets; `fuzz events --seconds 300` for one of them and its time
 cargo xtask model     the link protocol explored exhaustively; `model --deep` with larger bounds
 cargo xtask sim       worlds of kernels under faults; `sim --seed 7 --trace`, `sim --seeds 500`, `sim --help`
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["check"] => check::everything(),
         ["tidy"] => check::tidy(),
         ["oracle"] => check::oracle(),
+        ["foreign"] => foreign::foreign(),
         ["fuzz", arguments @ ..] => fuzz::fuzz(arguments),
         ["model", arguments @ ..] => model::model(arguments),
         ["sim", arguments @ ..] => sim::sim(arguments),

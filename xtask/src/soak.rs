@@ -50,6 +50,14 @@ const PROOFS: &[Proof] = &[
         unit: "times the usual workloads",
     },
     Proof {
+        name: "a crash at every commit of every kernel, in every pattern",
+        package: "sturdy-sim",
+        test: "patterns",
+        variable: "STURDY_CRASH_POINTS",
+        value: "all",
+        unit: "crash points",
+    },
+    Proof {
         name: "turns against a model",
         package: "sturdy-store",
         test: "turns",

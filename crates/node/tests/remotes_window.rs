@@ -58,7 +58,7 @@ fn on_timeout_the_head_is_repeated_and_nothing_else() {
     for _ in 0..5 {
         let wait = script.w.stages[0].node().deadline().expect("it is waited for") - script.w.stages[0].now();
         script.pass(wait);
-        assert_eq!(script.frames(), [original.clone()], "byte for byte");
+        assert_eq!(script.frames(), std::slice::from_ref(&original), "byte for byte");
     }
     assert_eq!(script.frames(), Vec::<String>::new());
     // After a new connection everything goes again, in order, before anything newer.

@@ -5,7 +5,7 @@ mod world;
 
 use sturdy_kernel::{Effect, Event, OnClose, Request};
 use sturdy_node::AuditMode;
-use sturdy_types::{ConnectionId, KernelLimits};
+use sturdy_types::{ConnectionId, KernelLimits, OcapUrl, Oid};
 use world::script::{Script, Speaks, call, notify, number};
 use world::worlds::{Worlds, peer};
 
@@ -148,7 +148,8 @@ fn w_07_no_promise_is_hijacked_and_no_reference_is_a_vats() {
 fn w_08_answers_that_nobody_waits_for_are_let_go() {
     let mut script = sturdy();
     let before = (script.rows("objects"), script.rows("remote-names"));
-    let redeem = |key: &str| Request::Redeem { peer: peer(1), url: "u".into(), key: key.into() };
+    let url = OcapUrl { oid: Oid::from_random(&[1; 32]), peer: peer(1), hints: Vec::new() };
+    let redeem = |key: &str| Request::Redeem { url: url.clone(), me: peer(0), key: key.into(), request: None };
     let first = script.w.stages[0].ask_later(redeem("1"));
     script.w.run_world(0);
     assert!(script.w.stages[0].ask(redeem("1")).is_err(), "a key is used once");
@@ -229,7 +230,8 @@ fn w_12_a_url_opens_its_object_and_never_another() {
     let mut script = Script::new(&KernelLimits::default(), Speaks::Sturdy);
     script.say(r#""method":"redeemURL","params":["ko1","k1"]"#);
     script.say(r#""method":"redeemURL","params":["url","k2"]"#);
-    script.w.stages[0].ask(Request::WithdrawUrl("url".into())).expect("it is withdrawn");
+    let url = script.url.clone();
+    script.w.revoke(0, &url);
     script.say(r#""method":"redeemURL","params":["url","k3"]"#);
     script.w.stages[0].ask(Request::Reset).expect("it is reset");
     script.w.stages[0].enter(&["other"]);

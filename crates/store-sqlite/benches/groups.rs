@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use sturdy_store::{Engine, Key, Value};
+use sturdy_store::{Engine, Key, Store, Value, VatState};
 use sturdy_store_sqlite::SqliteEngine;
+use sturdy_types::{Incarnation, VatId};
 
 const GROUPS: [u64; 4] = [1, 10, 100, 1000];
 const TIME_PER_GROUP: Duration = Duration::from_secs(2);
@@ -21,6 +22,7 @@ fn main() {
         groups(&dir.path().join(format!("groups-of-{group}")), group);
     }
     reads(&dir.path().join("groups-of-1000"));
+    seals(&dir.path().join("sealed"));
 }
 
 /// The disk's own price.
@@ -106,4 +108,25 @@ fn reads(dir: &Path) {
         engine.scan(key.as_slice(), Some(&[0x21]), 10).expect("read");
     }
     println!("scan of ten of them: {:?}", began.elapsed() / READS);
+}
+
+/// What the seal costs: commits of one row through a store, and opening stores of many rows, all of which are read.
+fn seals(dir: &Path) {
+    let open = || {
+        let engine = SqliteEngine::open(dir).expect("opens");
+        Store::open(Box::new(engine), Incarnation([1; 16])).expect("whole")
+    };
+    let mut store = open();
+    for rows in [10_000u32, 100_000, 1_000_000] {
+        let mut turn = store.begin();
+        for number in rows / 10..rows {
+            turn.put_new::<VatState>(&(VatId(1), format!("vom.{number}")), &"x".repeat(40));
+        }
+        turn.merge().expect("merged");
+        store.commit().expect("committed");
+        drop(store);
+        let began = Instant::now();
+        store = open();
+        println!("opening a store of {rows} rows, which are compared with their seal: {:?}", began.elapsed());
+    }
 }

@@ -173,3 +173,18 @@ fn a_log_that_is_cut_is_a_shorter_history() {
         last = rows;
     }
 }
+
+#[test]
+fn no_shared_memory_is_used_after_a_restart_either() {
+    let dir = dir();
+    let mut engine = open(dir.path()).expect("opens");
+    put(&mut engine, 1, 100).expect("applied");
+    // As a dead process leaves it: with its log.
+    let copy = self::dir();
+    for name in ["store.sqlite", "store.sqlite-wal"] {
+        fs::copy(dir.path().join(name), copy.path().join(name)).expect("copied");
+    }
+    let engine = open(copy.path()).expect("opens");
+    assert_eq!(engine.get(&1u32.to_be_bytes()), Ok(Some(vec![7; 100])));
+    assert!(copy.path().join("store.sqlite-wal").exists() && !copy.path().join("store.sqlite-shm").exists());
+}

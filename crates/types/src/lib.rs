@@ -8,6 +8,7 @@
 mod capdata;
 mod code;
 mod config;
+pub mod defect;
 mod delivery;
 mod ids;
 mod limits;

@@ -158,16 +158,12 @@ impl Ctx<'_, '_> {
         let mut record = self.need::<Remotes>(&remote)?;
         record.peer_incarnation = Some(hello.incarnation);
         record.kind = kind;
-        record.unreachable_since = None;
-        record.attempts = 0;
         if record.state == RemoteState::GivenUp && self.remote_cursor(remote)? != RemoteCursor::default() {
             record.state = RemoteState::Open; // the peer has something to say
         }
         let conversation = record.conversation;
         self.put::<Remotes>(&remote, &record);
-        if self.remote_cursor(remote)?.credit > 0 {
-            self.change_remote(remote, |cursor| cursor.credit = 0)?; // it says it again
-        }
+        self.reached(remote)?;
         // Everything that the rejections above have caused is in the outbox before the position is shown.
         self.drain()?;
         if side == Side::Listener {
@@ -262,6 +258,10 @@ impl Ctx<'_, '_> {
             cursor.offences = old.offences;
             cursor.refused = old.refused;
             cursor.skipped = old.skipped;
+            cursor.unreachable_since = old.unreachable_since;
+            cursor.attempts = old.attempts;
+            cursor.max_attempts = old.max_attempts;
+            cursor.give_up_after_ms = old.give_up_after_ms;
         })?;
         for ((_, rref), kref) in self.scan::<RemoteRefs>(&remote)? {
             match kref {
@@ -323,20 +323,35 @@ impl Ctx<'_, '_> {
 
     /// An attempt to reach the peer has failed: noted durably once, and the end of waiting if a policy says so.
     fn attempt_failed(&mut self, remote: RemoteId) -> Result<(), Fault> {
-        let mut record = self.need::<Remotes>(&remote)?;
-        if record.state != RemoteState::Open {
+        let RemoteRecord { peer, state, .. } = self.need::<Remotes>(&remote)?;
+        if state != RemoteState::Open {
             return Ok(());
         }
-        let since = *record.unreachable_since.get_or_insert(self.now);
-        record.attempts += 1;
-        self.put::<Remotes>(&remote, &record);
-        let (attempts, most) = (record.attempts, record.max_attempts.or(self.limits.give_up_attempts));
-        let (waited, longest) =
-            (self.now.saturating_sub(since), record.give_up_after_ms.or(self.limits.give_up_after_ms));
+        let now = self.now;
+        let cursor = self.change_remote(remote, |cursor| {
+            cursor.unreachable_since.get_or_insert(now);
+            cursor.attempts += 1;
+            cursor.clone()
+        })?;
+        let (attempts, most) = (cursor.attempts, cursor.max_attempts.or(self.limits.give_up_attempts));
+        let waited = now.saturating_sub(cursor.unreachable_since.unwrap_or(now));
+        let longest = cursor.give_up_after_ms.or(self.limits.give_up_after_ms);
         if most.is_some_and(|most| attempts >= most) || longest.is_some_and(|longest| waited >= longest) {
-            let peer = record.peer;
             let why = format!("{peer} was not reached {attempts} times in {waited} ms: the outcome is unknown");
             self.end_waiting(remote, &why)?;
+        }
+        Ok(())
+    }
+
+    /// What was noted of failed attempts, and of the peer's room, begins anew.
+    pub(super) fn reached(&mut self, remote: RemoteId) -> Result<(), Fault> {
+        let cursor = self.remote_cursor(remote)?;
+        if cursor.unreachable_since.is_some() || cursor.credit > 0 {
+            self.change_remote(remote, |cursor| {
+                cursor.unreachable_since = None;
+                cursor.attempts = 0;
+                cursor.credit = 0;
+            })?;
         }
         Ok(())
     }
@@ -344,10 +359,10 @@ impl Ctx<'_, '_> {
     /// How long this peer is waited for.
     pub(crate) fn set_patience(&mut self, peer: &str, patience: Patience) -> Result<Answer, Blame> {
         let remote = self.known_peer(peer)?;
-        let mut record = self.need::<Remotes>(&remote)?;
-        record.max_attempts = patience.max_attempts;
-        record.give_up_after_ms = patience.give_up_after_ms;
-        self.put::<Remotes>(&remote, &record);
+        self.change_remote(remote, |cursor| {
+            cursor.max_attempts = patience.max_attempts;
+            cursor.give_up_after_ms = patience.give_up_after_ms;
+        })?;
         Ok(Answer::Done)
     }
 
@@ -380,10 +395,8 @@ impl Ctx<'_, '_> {
     /// Talks to a peer again.
     pub(crate) fn reconnect_peer(&mut self, peer: &str) -> Result<Answer, Blame> {
         let remote = self.known_peer(peer)?;
-        let mut record = self.set_remote_state(remote, RemoteState::Open)?;
-        record.unreachable_since = None;
-        record.attempts = 0;
-        self.put::<Remotes>(&remote, &record);
+        self.set_remote_state(remote, RemoteState::Open)?;
+        self.reached(remote)?;
         self.want(remote);
         Ok(Answer::Done)
     }

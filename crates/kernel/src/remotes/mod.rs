@@ -104,10 +104,6 @@ impl Ctx<'_, '_> {
             conversation,
             kind,
             state: RemoteState::Open,
-            unreachable_since: None,
-            attempts: 0,
-            max_attempts: None,
-            give_up_after_ms: None,
         };
         self.put::<Remotes>(&remote, &record);
         self.put::<RemotesByPeer>(&record.peer, &remote);
@@ -136,7 +132,7 @@ impl Ctx<'_, '_> {
                 offences: cursor.offences,
                 refused: cursor.refused,
                 skipped: cursor.skipped,
-                unreachable_since: record.unreachable_since,
+                unreachable_since: cursor.unreachable_since,
             });
         }
         Ok(peers)

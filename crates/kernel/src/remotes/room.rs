@@ -90,9 +90,8 @@ impl Ctx<'_, '_> {
         }
         if record.state == RemoteState::GivenUp {
             record.state = RemoteState::Open;
-            record.unreachable_since = None;
-            record.attempts = 0;
             self.put::<Remotes>(&remote, &record);
+            self.reached(remote)?;
         }
         Ok(None)
     }

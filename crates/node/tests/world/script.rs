@@ -1,8 +1,8 @@
 //! A peer that says only what the test says: world 1 of two is mute, and its frames are written by hand.
 
 use super::worlds::Worlds;
-use sturdy_kernel::{Effect, Request};
-use sturdy_types::KernelLimits;
+use sturdy_kernel::{Effect, UrlTerms};
+use sturdy_types::{KernelLimits, OcapUrl};
 
 /// What the scripted peer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,9 +11,10 @@ pub enum Speaks {
     Whatever,
 }
 
-/// Alice in A, and the peer B. Alice's root is issued under `url`.
+/// Alice in A, and the peer B. Alice's root has a URL, which B calls `url`.
 pub struct Script {
     pub w: Worlds,
+    pub url: OcapUrl,
     pub speaks: Speaks,
     /// The last number that B has used.
     pub seq: u64,
@@ -26,8 +27,8 @@ impl Script {
         w.mute = Some(1);
         w.stages[0].puppets.on("alice", "wait", "keep result");
         let object = w.stages[0].root("alice").into();
-        w.stages[0].ask(Request::IssueUrl { object, url: "url".into() }).expect("an object");
-        let mut script = Self { w, speaks, seq: 0 };
+        let url = w.issue(0, object, UrlTerms::default());
+        let mut script = Self { w, url, speaks, seq: 0 };
         script.meet();
         script
     }
@@ -68,6 +69,7 @@ impl Script {
     /// The next message of B.
     pub fn say(&mut self, content: &str) {
         self.seq += 1;
+        let content = content.replace("[\"url\"", &format!("[\"{}\"", self.url.reveal()));
         let frame = format!("{{\"seq\":{},{content}}}", self.seq);
         self.w.forge(0, &frame);
     }

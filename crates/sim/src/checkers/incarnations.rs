@@ -220,7 +220,7 @@ mod tests {
         checker.see(1, &received(LINE, FIRST), &[]).expect("nothing is wrong");
         assert!(checker.stands_at(1, talk, 2).is_ok());
         assert!(checker.stands_at(1, talk, 3).is_err());
-        assert!(checker.stands_at(1, Conversation { number: 2, ..talk }, 1).is_err(), "another conversation");
+        assert!(checker.stands_at(1, Conversation::new(0, 1, 2), 1).is_err(), "another conversation");
     }
 
     #[test]

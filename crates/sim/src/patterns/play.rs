@@ -50,6 +50,8 @@ pub struct Failure {
 struct Bound {
     kernel: usize,
     kref: KRef,
+    /// How many stores the kernel had lost when it gave the reference.
+    losses: u32,
 }
 
 /// A call that is not acknowledged.
@@ -125,7 +127,10 @@ impl<R: Road> Player<'_, R> {
             }
         }
         *place = "end".to_owned();
-        self.until_done(Self::forget)?;
+        self.until_done(|player| {
+            player.launch_all()?;
+            player.forget()
+        })?;
         self.let_go()?;
         let after = self.census_at_rest()?;
         self.audit()?;
@@ -223,7 +228,8 @@ impl<R: Road> Player<'_, R> {
                 Some(root) => root,
                 None => self.launch(kernel, vat, role)?,
             };
-            self.names.insert((*vat).to_owned(), Bound { kernel, kref: root });
+            let losses = self.road.losses(kernel);
+            self.names.insert((*vat).to_owned(), Bound { kernel, kref: root, losses });
         }
         Ok(())
     }
@@ -281,7 +287,8 @@ impl<R: Road> Player<'_, R> {
     // -- references
 
     fn bound(&self, name: &str) -> Result<Bound, Stop> {
-        self.names.get(name).copied().ok_or_else(|| Stop::Wrong(format!("nothing is called {name}")))
+        let bound = self.names.get(name).ok_or_else(|| Stop::Wrong(format!("nothing is called {name}")))?;
+        if self.road.losses(bound.kernel) == bound.losses { Ok(*bound) } else { Err(Stop::Lost) }
     }
 
     /// What bears this name, as the kernel knows it; passed there if need be.
@@ -312,7 +319,11 @@ impl<R: Road> Player<'_, R> {
         let oid = Oid::from_random(&bits);
         self.urls.insert((bound.kernel, oid.clone()));
         let issue = Request::IssueUrl { object: bound.kref, oid: oid.clone(), terms: UrlTerms::default() };
-        self.order(bound.kernel, &issue)?;
+        match self.road.ask(bound.kernel, issue) {
+            Ok(_) => {}
+            Err(Trouble::Ended) => return Ok(None),
+            Err(trouble) => return Err(trouble.into()),
+        }
         let url = OcapUrl { oid, peer: self.road.peer(bound.kernel), hints: Vec::new() };
         let (me, key) = (self.road.peer(to), format!("key-{}", self.texts));
         let before = self.road.process(to);
@@ -344,7 +355,11 @@ impl<R: Road> Player<'_, R> {
         let bound = self.bound(ask.to)?;
         let (names, args) = Pattern::slots_of(ask.args);
         for _ in 0..PATIENCE {
+            let process = self.road.process(bound.kernel);
             let slots = names.iter().map(|name| self.reference(name, bound.kernel)).collect::<Result<Vec<_>, _>>()?;
+            if self.road.process(bound.kernel) > process {
+                continue; // what was received by the process before is let go of
+            }
             let methargs = CapData { body: format!("#[\"{}\",{args}]", ask.method), slots };
             let call = Request::Call { target: bound.kref, methargs, request: Some(name.clone()) };
             match self.road.ask(bound.kernel, call) {
@@ -392,7 +407,8 @@ impl<R: Road> Player<'_, R> {
         match expect {
             Expect::Is(body) if !rejected && value.body.strip_prefix('#') == Some(body) => Ok(()),
             Expect::Gives(name) if !rejected && value.body.starts_with("#\"$0") && value.slots.len() == 1 => {
-                self.names.insert(name.to_owned(), Bound { kernel, kref: value.slots[0] });
+                let losses = self.road.losses(kernel);
+                self.names.insert(name.to_owned(), Bound { kernel, kref: value.slots[0], losses });
                 self.given.retain(|(given, _), _| given != name);
                 Ok(())
             }

@@ -96,28 +96,9 @@ pub struct RemoteRecord {
     pub kind: PeerKind,
     /// Whether we talk to it.
     pub state: RemoteState,
-    /// When the first attempt failed since we last met it (L10), in milliseconds.
-    pub unreachable_since: Option<u64>,
-    /// Attempts that have failed since then.
-    pub attempts: u64,
-    /// Give it up after this many failed attempts; without it the kernel's own policy holds.
-    pub max_attempts: Option<u64>,
-    /// Give it up after this many milliseconds; without it the kernel's own policy holds.
-    pub give_up_after_ms: Option<u64>,
 }
 
-stored_struct!(RemoteRecord {
-    peer,
-    hints,
-    peer_incarnation,
-    conversation,
-    kind,
-    state,
-    unreachable_since,
-    attempts,
-    max_attempts,
-    give_up_after_ms
-});
+stored_struct!(RemoteRecord { peer, hints, peer_incarnation, conversation, kind, state });
 
 /// Where the conversation with a remote stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +132,14 @@ pub struct RemoteCursor {
     pub refused: u64,
     /// Numbers of the peer that never came and were skipped (L4).
     pub skipped: u64,
+    /// When the first attempt failed since we last met it (L10), in milliseconds.
+    pub unreachable_since: Option<u64>,
+    /// Attempts that have failed since then.
+    pub attempts: u64,
+    /// Give it up after this many failed attempts; without it the kernel's own policy holds.
+    pub max_attempts: Option<u64>,
+    /// Give it up after this many milliseconds; without it the kernel's own policy holds.
+    pub give_up_after_ms: Option<u64>,
 }
 
 impl Default for RemoteCursor {
@@ -170,6 +159,10 @@ impl Default for RemoteCursor {
             credit: 0,
             refused: 0,
             skipped: 0,
+            unreachable_since: None,
+            attempts: 0,
+            max_attempts: None,
+            give_up_after_ms: None,
         }
     }
 }
@@ -188,7 +181,11 @@ stored_struct!(RemoteCursor {
     peer_names,
     credit,
     refused,
-    skipped
+    skipped,
+    unreachable_since,
+    attempts,
+    max_attempts,
+    give_up_after_ms
 });
 
 /// A name in the conversation with a remote.
@@ -300,14 +297,10 @@ mod tests {
             conversation: 3,
             kind: PeerKind::Sturdy,
             state: RemoteState::Closed,
-            unreachable_since: Some(300),
-            attempts: 2,
-            max_attempts: None,
-            give_up_after_ms: Some(7),
         };
-        golden::<Remotes>(&REMOTE, &record, "6801", "015001022f7801016903010101ac0202000107");
+        golden::<Remotes>(&REMOTE, &record, "6801", "015001022f78010169030101");
         golden::<RemotesByPeer>(&"P".to_owned(), &REMOTE, "6950", "01");
-        golden::<RemoteCursors>(&REMOTE, &RemoteCursor::default(), "6a01", "0101000000000000000000000000");
+        golden::<RemoteCursors>(&REMOTE, &RemoteCursor::default(), "6a01", "010100000000000000000000000000000000");
         golden::<Outbox>(&(REMOTE, 2), &"{}".to_owned(), "6b0102", "027b7d");
         let name = RemoteName { rref: RRef::Import(4), reachable: true, last_named: 5, lost: false };
         golden::<RemoteNames>(&(KRef::Object(ObjectId(6)), REMOTE), &name, "6c000601", "0104010500");
@@ -336,10 +329,6 @@ mod tests {
                 conversation: number,
                 kind: PeerKind::Whatever,
                 state: RemoteState::GivenUp,
-                unreachable_since: flags[1].then_some(number),
-                attempts: numbers[0],
-                max_attempts: flags[2].then_some(numbers[1]),
-                give_up_after_ms: flags[0].then_some(numbers[2]),
             };
             round_trip::<Remotes>(&remote, &record);
             round_trip::<RemotesByPeer>(&texts[0], &remote);
@@ -347,6 +336,10 @@ mod tests {
             let cursor = RemoteCursor {
                 first_pending, next_send, highest_received, last_object, last_promise, peer_object, peer_promise,
                 outbox_bytes, offences, names, peer_names, credit, refused, skipped,
+                unreachable_since: flags[1].then_some(number),
+                attempts: numbers[0],
+                max_attempts: flags[2].then_some(numbers[1]),
+                give_up_after_ms: flags[0].then_some(numbers[2]),
             };
             round_trip::<RemoteCursors>(&remote, &cursor);
             round_trip::<Outbox>(&(remote, number), &texts[1]);
