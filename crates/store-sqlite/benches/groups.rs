@@ -2,6 +2,7 @@
 //! an append of 4 KiB made durable. `cargo bench -p sturdy-store-sqlite`.
 //!
 //! A crank changes ten rows: four of a few that all cranks change, four new ones, and two older ones that it deletes.
+//! Each group writes its seal besides.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -64,6 +65,7 @@ fn batch(first: u64, cranks: u64) -> Vec<(Key, Option<Value>)> {
             rows.insert(row(table, crank.saturating_sub(2000)), None);
         }
     }
+    rows.insert(Key::new(&[0x03]), Some(Value::new(&[first.to_le_bytes()[0]; 14])));
     rows.into_iter().collect()
 }
 
