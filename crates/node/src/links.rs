@@ -242,7 +242,7 @@ impl Links {
     pub(crate) fn deadline(&self) -> Option<Millis> {
         let talks = self.talks.values().filter_map(|talk| talk.pacer.deadline());
         let gaps = self.held.iter().filter(|(remote, _)| self.skips_gaps(**remote));
-        let handshakes = self.open.values().filter(|link| link.bound.is_none());
+        let handshakes = self.open.values().filter(|link| link.is_half_open());
         talks
             .chain(gaps.filter_map(|(_, held)| held.gap_deadline()))
             .chain(handshakes.map(|link| link.opened_at + HANDSHAKE_MS))

@@ -5,7 +5,7 @@ mod world;
 
 use sturdy_kernel::{Event, OnClose, Patience, Request, Ticket};
 use sturdy_store::RemoteState;
-use sturdy_types::{KRef, KernelLimits};
+use sturdy_types::{KRef, KernelLimits, OcapUrl, Oid};
 use world::worlds::{Worlds, peer};
 
 /// Bob in B has the object `o-1` of alice in A, and she has his promise `p+9`.
@@ -95,7 +95,8 @@ fn fail(w: &mut Worlds, failure: Failure) {
 }
 
 fn redeem(w: &mut Worlds, key: &str) -> Ticket {
-    w.stages[1].ask_later(Request::Redeem { peer: peer(0), url: "nothing".into(), key: key.into() })
+    let url = OcapUrl { oid: Oid::from_random(&[1; 32]), peer: peer(0), hints: Vec::new() };
+    w.stages[1].ask_later(Request::Redeem { url, me: peer(1), key: key.into(), request: None })
 }
 
 fn fate(w: &Worlds, ticket: Ticket) -> String {
