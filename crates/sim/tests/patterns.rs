@@ -8,7 +8,8 @@ use sturdy_sim::patterns::{Code, GroupsEnd, NativeCode, Pattern, SimRoad, When, 
 fn play_on(pattern: &Pattern, kernels: usize, places: &[usize], groups: GroupsEnd) -> Result<(), String> {
     let code: Rc<dyn Code> = NativeCode::shared();
     let mut road = SimRoad::new(kernels, &code, groups, None).map_err(|trouble| trouble.to_string())?;
-    let played = play(&mut road, pattern, places).map_err(|failure| format!("{kernels} kernels {places:?}: {failure}"))?;
+    let played =
+        play(&mut road, pattern, places).map_err(|failure| format!("{kernels} kernels {places:?}: {failure}"))?;
     if played.attempts != 1 {
         return Err(format!("{}: it was begun {} times", pattern.name, played.attempts));
     }
@@ -55,7 +56,8 @@ fn in_every_placement() {
     let mut roads = 0;
     for pattern in all() {
         for kernels in [2, 3] {
-            for places in placements(&pattern, kernels).into_iter().step_by(if pattern.cast.len() > 3 { 5 } else { 1 }) {
+            for places in placements(&pattern, kernels).into_iter().step_by(if pattern.cast.len() > 3 { 5 } else { 1 })
+            {
                 roads += 1;
                 play_on(&pattern, kernels, &places, GroupsEnd::WhenQuiet).unwrap_or_else(|what| panic!("{what}"));
             }

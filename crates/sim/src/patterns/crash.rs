@@ -28,11 +28,17 @@ pub fn round_robin(pattern: &Pattern, kernels: usize) -> Vec<usize> {
 
 /// Plays a pattern with a crash at every `stride`-th commit of every kernel, on both sides of it, beginning with commit
 /// `first`.
-pub fn crash_points(pattern: &Pattern, kernels: usize, (first, stride): (u64, u64), whens: &[When]) -> Result<CrashPoints, String> {
+pub fn crash_points(
+    pattern: &Pattern,
+    kernels: usize,
+    (first, stride): (u64, u64),
+    whens: &[When],
+) -> Result<CrashPoints, String> {
     let code: Rc<dyn Code> = NativeCode::shared();
     let places = round_robin(pattern, kernels);
     let commits = run(pattern, &code, &places, kernels, None)?.1;
-    let mut found = CrashPoints { pattern: pattern.name, kernels, commits: commits.iter().sum(), points: 0, begun_again: 0 };
+    let mut found =
+        CrashPoints { pattern: pattern.name, kernels, commits: commits.iter().sum(), points: 0, begun_again: 0 };
     for (kernel, commits) in commits.iter().enumerate() {
         let mut commit = 1 + first % stride;
         while commit <= *commits {
