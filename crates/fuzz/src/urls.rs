@@ -34,7 +34,9 @@ fn read(text: &str, url: &OcapUrl) {
     }
     let shown = [format!("{url:?}"), format!("{:?}", url.oid), redact_urls(&revealed).into_owned()];
     assert!(shown.iter().all(|shown| !shown.contains(secret)), "{shown:?} show {secret}");
-    if text.matches(secret).count() == 1 {
+    // Reading leaves line breaks out; what comes twice may stand there the second time as no URL.
+    let unbroken: String = text.chars().filter(|c| !matches!(c, '\t' | '\r' | '\n')).collect();
+    if unbroken.matches(secret).count() == 1 {
         let redacted = redact_urls(text);
         assert!(!redacted.contains(secret), "{redacted:?} shows {secret}");
     }

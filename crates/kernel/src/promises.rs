@@ -46,7 +46,8 @@ impl Ctx<'_, '_> {
         match (old, new) {
             (Decider::Nobody, Decider::Nobody) => {}
             (Decider::Nobody, _) => promise.refs += 1,
-            (_, Decider::Nobody) => promise.refs -= 1, // its queue or c-list entry still counts
+            // Its queue or c-list entry still counts.
+            (_, Decider::Nobody) => promise.refs = one_less(promise.refs, id)?,
             _ => {}
         }
         self.put::<Promises>(&id, &promise);
@@ -139,7 +140,8 @@ impl Ctx<'_, '_> {
             return Err(broken(format!("{id} is settled twice")));
         };
         let notified = subscribers.iter().filter(|subscriber| matches!(subscriber, Subscriber::Vat(_))).count() as u64;
-        let refs = promise.refs + notified - u64::from(decider != Decider::Nobody);
+        let refs = promise.refs + notified;
+        let refs = if decider == Decider::Nobody { refs } else { one_less(refs, id)? };
         let state =
             if rejected { PromiseState::Rejected(value.clone()) } else { PromiseState::Fulfilled(value.clone()) };
         self.put::<Promises>(&id, &PromiseRecord { refs, state });
@@ -189,4 +191,9 @@ impl Ctx<'_, '_> {
         self.wake(vat);
         Ok(())
     }
+}
+
+/// A count that the tables contradict is a fault, also where the rest of the row is at hand.
+fn one_less(refs: u64, id: PromiseId) -> Result<u64, Fault> {
+    refs.checked_sub(1).ok_or_else(|| broken(format!("the count of {id} underflows")))
 }

@@ -50,8 +50,7 @@ async fn foreign(listen: &[&str]) -> Option<Foreign> {
     let told = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
     let mut foreign = Foreign { _child: child, orders, told, passed: Vec::new(), peer: String::new() };
     let ready = foreign.wait("ready").await;
-    foreign.peer = ready["peer"].as_str().expect("a text").to_owned();
-    Some(foreign)
+    Some(Foreign { peer: ready["peer"].as_str().expect("a text").to_owned(), ..foreign })
 }
 
 impl Foreign {
@@ -73,10 +72,10 @@ impl Foreign {
                 self.passed.push(told);
             }
         };
-        match tokio::time::timeout(HANG, waiting).await {
-            Ok(told) => told,
-            Err(_) => panic!("waited in vain for {event}; passed: {:?}", self.passed),
+        if let Ok(told) = tokio::time::timeout(HANG, waiting).await {
+            return told;
         }
+        panic!("waited in vain for {event}; passed: {:?}", self.passed)
     }
 
     async fn frame(&mut self) -> String {

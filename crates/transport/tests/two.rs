@@ -141,7 +141,18 @@ async fn a_wish_is_fulfilled_by_whoever_dials() {
     // Nobody knows where `b` is: only `b` can dial.
     a.handle.connect(&b.handle.peer_id(), Vec::new()).expect("a peer id");
     assert!(dial_failed(&mut a).await.contains("no address is known"));
-    introduce(&mut b, &mut a, &address).await;
+    b.connect(&a, &address);
+    let line = b.connected().await;
+    b.send(&line, b"hello");
+    // Once there is a way, `a` may be the first to open a stream on it: either fulfils its wish.
+    let at_a = a.connected().await;
+    assert_eq!(at_a.peer, b.handle.peer_id());
+    a.send(&at_a, b"hi");
+    b.wait("the frame", |event| match event {
+        Event::Received { frame, .. } if frame == b"hi" => Some(()),
+        _ => None,
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -99,7 +99,9 @@ impl Pattern {
         while let Some((before, after)) = rest.split_once("\"@") {
             let (name, after) = after.split_once('"').unwrap_or((after, ""));
             body.push_str(before);
-            body.push_str(&format!("\"${}\"", names.len()));
+            body.push_str("\"$");
+            body.push_str(&names.len().to_string());
+            body.push('"');
             names.push(name.to_owned());
             rest = after;
         }

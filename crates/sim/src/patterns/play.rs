@@ -19,7 +19,8 @@ const PATIENCE: u32 = 5;
 const EXCUSES: &[&str] = &["VAT_RESTARTED", "OBJECT_DELETED", LOST];
 
 /// What a call may be told when a store was lost.
-const EXCUSES_OF_A_LOST_STORE: &[&str] = &["PEER_RESTARTED", "CONNECTION_LOST", "ENDPOINT_UNREACHABLE"];
+const EXCUSES_OF_A_LOST_STORE: &[&str] =
+    &["PEER_RESTARTED", "CONNECTION_LOST", "ENDPOINT_UNREACHABLE", "there is nothing under this URL"];
 
 /// Tables that grow by being used: numbers given out, what is known of peers, the vats' own state.
 const GROWING: &[&str] = &["counters", "remotes", "remotes-by-peer", "remote-cursors", "vat-state"];
@@ -121,12 +122,12 @@ impl<R: Road> Player<'_, R> {
             self.attempt += 1;
             match self.attempt(place) {
                 Ok(()) => break,
-                Err(Stop::Lost) if self.attempt < PATIENCE => *place = "between attempts".to_owned(),
+                Err(Stop::Lost) if self.attempt < PATIENCE => "between attempts".clone_into(place),
                 Err(Stop::Lost) => return Err("it was begun again too often".into()),
                 Err(Stop::Wrong(what)) => return Err(what),
             }
         }
-        *place = "end".to_owned();
+        "end".clone_into(place);
         self.until_done(|player| {
             player.launch_all()?;
             player.forget()
@@ -322,6 +323,7 @@ impl<R: Road> Player<'_, R> {
         match self.road.ask(bound.kernel, issue) {
             Ok(_) => {}
             Err(Trouble::Ended) => return Ok(None),
+            Err(Trouble::Refused(_)) if self.road.losses(bound.kernel) > bound.losses => return Err(Stop::Lost),
             Err(trouble) => return Err(trouble.into()),
         }
         let url = OcapUrl { oid, peer: self.road.peer(bound.kernel), hints: Vec::new() };
@@ -358,6 +360,7 @@ impl<R: Road> Player<'_, R> {
             let process = self.road.process(bound.kernel);
             let slots = names.iter().map(|name| self.reference(name, bound.kernel)).collect::<Result<Vec<_>, _>>()?;
             if self.road.process(bound.kernel) > process {
+                self.bound(ask.to)?; // the target may be lost with its store
                 continue; // what was received by the process before is let go of
             }
             let methargs = CapData { body: format!("#[\"{}\",{args}]", ask.method), slots };

@@ -11,6 +11,7 @@ use crate::seen::BeginsWith;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use sturdy_kernel::{Answer, Effect, Event, Fault, Refused, Request, Ticket};
+use sturdy_node::Node;
 use sturdy_remote::Side;
 use sturdy_types::{CallId, CodeSpec, ConnectionId, KernelLimits, Millis, ModuleSource};
 
@@ -135,7 +136,7 @@ impl SimRoad {
     }
 
     fn commit(&mut self, kernel: usize) -> Result<(), Trouble> {
-        let open = self.machines[kernel].node().map_or(0, |node| node.uncommitted_turns());
+        let open = self.machines[kernel].node().map_or(0, Node::uncommitted_turns);
         let next = self.machines[kernel].commits() + 1;
         let crash = self.crash.filter(|crash| open > 0 && (crash.kernel, crash.commit) == (kernel, next));
         if let Some(crash) = crash {
@@ -179,7 +180,9 @@ impl SimRoad {
             Effect::Settled { call, rejected, value } => self.hear(kernel, call, (rejected, value)),
             Effect::Connect { peer: wanted, .. } => {
                 let to = (0..self.machines.len()).find(|to| peer(*to) == wanted);
-                to.into_iter().for_each(|to| self.network.wish(kernel, to));
+                if let Some(to) = to {
+                    self.network.wish(kernel, to);
+                }
             }
             Effect::Transmit { connection, bytes } => self.network.send(kernel, connection, bytes),
             Effect::HangUp { connection } => {

@@ -69,7 +69,12 @@ export function buildRootObject(_vatPowers, _parameters, baggage) {
       same ??= makeNamed('the same');
       return same;
     },
-    isSame: object => (object === same ? 'yes' : 'no'),
+    isSame(object) {
+      if (same === undefined) {
+        throw Error('[LOST] there is no such object');
+      }
+      return object === same ? 'yes' : 'no';
+    },
     link: () => makeLink(1),
     note(item) {
       log.push(item);

@@ -12,7 +12,7 @@ pub fn agent(work: &mut Work<'_, '_>) -> Answer {
     match work.method {
         "keep" => {
             work.mem.keep(&work.text(0)?, work.slot(1)?);
-            super::work::undefined()
+            Ok(super::work::nothing())
         }
         "offer" => offer(work),
         other => Err(format!("there is no {other}")),

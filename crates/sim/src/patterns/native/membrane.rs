@@ -4,7 +4,7 @@
 //! What always holds: no reference passes a membrane unwrapped, as argument or as result; once it is closed, nothing
 //! passes.
 
-use super::work::{Answer, Mem, Work, after, just, thing, undefined};
+use super::work::{Answer, Mem, Work, after, just, nothing, settle, thing};
 use sturdy_types::{CapData, VRef};
 use sturdy_vat::{Crank, Reply};
 
@@ -19,7 +19,7 @@ pub fn membrane(work: &mut Work<'_, '_>) -> Answer {
         }
         "close" => {
             work.mem.note(&work.text(0)?, "closed".into());
-            undefined()
+            Ok(nothing())
         }
         other => Err(format!("there is no {other}")),
     }
@@ -51,7 +51,7 @@ fn forward(name: &str, target: VRef, work: &mut Work<'_, '_>) -> Answer {
     let (name, result) = (name.to_owned(), work.result);
     after(work.crank, work.mem, answer, move |crank, mem, settled| {
         let value = wrap_all(crank, mem, &name, settled.value.clone());
-        result.into_iter().for_each(|result| crank.settle(result, settled.rejected, value.clone()));
+        settle(crank, result, settled.rejected, value);
     });
     Ok(Reply::Later)
 }

@@ -6,7 +6,7 @@
 //! number into the mint's books. Withdrawing again under a name gives the same payment, and depositing a payment again
 //! where it went is no second deposit, so that whoever has lost an answer can ask again.
 
-use super::work::{Answer, Work, after, just, plain, undefined};
+use super::work::{Answer, Work, after, just, nothing, plain};
 use sturdy_types::CapData;
 use sturdy_vat::{Crank, Reply, error_value};
 
@@ -99,7 +99,7 @@ fn payment(id: &str, work: &mut Work<'_, '_>) -> Answer {
         return Err(format!("there is no {}", work.method));
     }
     let deposit = work.number(0)?;
-    let Some(name) = work.crank.get(&format!("deposit {deposit}")) else { return undefined() };
+    let Some(name) = work.crank.get(&format!("deposit {deposit}")) else { return Ok(nothing()) };
     let amount = number(work.crank, &format!("payment {id}"));
     match work.crank.get(&format!("spent {id}")) {
         Some(spent) if spent != name => return Err("the payment is spent".into()),
@@ -111,5 +111,5 @@ fn payment(id: &str, work: &mut Work<'_, '_>) -> Answer {
         }
     }
     work.crank.set(format!("paid {deposit}"), amount.to_string());
-    undefined()
+    Ok(nothing())
 }

@@ -3,7 +3,8 @@
 //! Its JavaScript twin is `../js/party.js`: both answer the same.
 
 use super::work::{
-    Answer, LOST, Work, after, durable_peer, hold_durably, just, pass_on, plain, reference, text, thing, undefined,
+    Answer, LOST, Work, after, durable_peer, hold_durably, just, nothing, pass_on, plain, reference, settle, text,
+    thing,
 };
 use sturdy_types::{CapData, Resolution, Syscall, VRef};
 use sturdy_vat::{Reply, error_value};
@@ -35,6 +36,9 @@ fn plainly(work: &mut Work<'_, '_>) -> Answer {
             Ok(Reply::Value(just(same)))
         }
         "isSame" => {
+            if !work.mem.has_own("same") {
+                return Err(format!("{LOST} there is no such object"));
+            }
             let same = same(work);
             Ok(Reply::Value(plain(if work.slot(0)? == same { "\"yes\"" } else { "\"no\"" })))
         }
@@ -48,7 +52,7 @@ fn plainly(work: &mut Work<'_, '_>) -> Answer {
         "heard" => Ok(Reply::Value(text(&work.crank.get("log").unwrap_or_default()))),
         _ => {
             work.crank.set("log", "");
-            undefined()
+            Ok(nothing())
         }
     }
 }
@@ -81,7 +85,9 @@ fn waiting(work: &mut Work<'_, '_>) -> Answer {
     let gate = work.text(0)?;
     match work.method {
         "hold" => {
-            work.result.into_iter().for_each(|result| work.mem.wait_at(&gate, result));
+            if let Some(result) = work.result {
+                work.mem.wait_at(&gate, result);
+            }
             Ok(Reply::Later)
         }
         "open" => {
@@ -89,21 +95,21 @@ fn waiting(work: &mut Work<'_, '_>) -> Answer {
             for promise in work.mem.open_gate(&gate)? {
                 work.crank.settle(promise, false, value.clone());
             }
-            undefined()
+            Ok(nothing())
         }
         "openLink" => {
             let value = link(work, 0);
             for promise in work.mem.open_gate(&gate)? {
                 work.crank.settle(promise, false, value.clone());
             }
-            undefined()
+            Ok(nothing())
         }
         "break" => {
             let reason = error_value(&work.text(1)?);
             for promise in work.mem.open_gate(&gate)? {
                 work.crank.settle(promise, true, reason.clone());
             }
-            undefined()
+            Ok(nothing())
         }
         "lend" => {
             let promise = work.crank.promise();
@@ -131,11 +137,11 @@ fn passing(work: &mut Work<'_, '_>) -> Answer {
         }
         "keep" => {
             work.mem.keep(&work.text(0)?, work.slot(1)?);
-            undefined()
+            Ok(nothing())
         }
         "drop" => {
             work.mem.drop_kept(&work.text(0)?);
-            undefined()
+            Ok(nothing())
         }
         "get" => Ok(Reply::Value(just(work.mem.kept(&work.text(0)?)?))),
         "give" => {
@@ -160,7 +166,7 @@ fn passing(work: &mut Work<'_, '_>) -> Answer {
                     }
                     _ => settled.value.clone(),
                 };
-                result.into_iter().for_each(|result| crank.settle(result, settled.rejected, value.clone()));
+                settle(crank, result, settled.rejected, value);
             });
             Ok(Reply::Later)
         }
@@ -201,12 +207,12 @@ fn talking(work: &mut Work<'_, '_>) -> Answer {
                     after(crank, mem, other, move |crank, _, settled| {
                         let (rejected, value) = (settled.rejected, settled.value.clone());
                         let tied = if rejected { value } else { plain("\"tied\"") };
-                        result.into_iter().for_each(|result| crank.settle(result, rejected, tied.clone()));
+                        settle(crank, result, rejected, tied);
                     });
                 }
                 _ => {
                     crank.settle(promise, true, settled.value.clone());
-                    result.into_iter().for_each(|result| crank.settle(result, true, settled.value.clone()));
+                    settle(crank, result, true, settled.value.clone());
                 }
             });
             Ok(Reply::Later)
@@ -224,7 +230,7 @@ fn talking(work: &mut Work<'_, '_>) -> Answer {
                 let ring = vec![settled(promise, list_of(other)), settled(other, list_of(promise))];
                 work.crank.syscall(Syscall::Resolve(ring));
             }
-            undefined()
+            Ok(nothing())
         }
     }
 }
@@ -251,7 +257,9 @@ fn stream(work: &mut Work<'_, '_>) -> Answer {
         _ => {
             // The messages to the promise have failed for the same reason.
             let third = third.filter(|_| settled.rejected);
-            third.into_iter().for_each(|third| drop(pass_on(crank, mem, third, result)));
+            if let Some(third) = third {
+                pass_on(crank, mem, third, result);
+            }
         }
     });
     Ok(Reply::Later)
@@ -310,7 +318,7 @@ fn remembering(work: &mut Work<'_, '_>) -> Answer {
         "remember" => {
             let name = work.text(0)?;
             work.crank.set(format!("note {name}"), work.text(1)?);
-            undefined()
+            Ok(nothing())
         }
         "recall" => {
             let name = work.text(0)?;
@@ -319,7 +327,7 @@ fn remembering(work: &mut Work<'_, '_>) -> Answer {
         "befriend" => {
             let friend = work.slot(0)?;
             hold_durably(work.crank, friend);
-            undefined()
+            Ok(nothing())
         }
         _ => {
             let friend = durable_peer(work.crank).ok_or_else(|| format!("{LOST} no friend"))?;

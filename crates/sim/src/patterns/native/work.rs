@@ -69,6 +69,11 @@ impl Memory {
         self.notes.borrow().get(name).cloned()
     }
 
+    /// True when an object of ours is kept under this name.
+    pub fn has_own(&self, name: &str) -> bool {
+        self.own.borrow().contains_key(name)
+    }
+
     /// An object of ours that is kept under a name, made when it is not there yet.
     pub fn own(&self, name: &str, make: impl FnOnce() -> Rc<dyn Object>) -> Rc<dyn Object> {
         Rc::clone(self.own.borrow_mut().entry(name.to_owned()).or_insert_with(make))
@@ -202,7 +207,9 @@ impl Work<'_, '_> {
         let methargs = CapData { body: format!("#[{},{args}]", json_string(method)), slots };
         self.crank.send_with_result(target, methargs, self.result);
         // It is a promise like any other now: who wants to be rid of it has to hear what becomes of it.
-        self.result.into_iter().for_each(|result| saw(self.crank, self.mem, result));
+        if let Some(result) = self.result {
+            saw(self.crank, self.mem, result);
+        }
         Reply::Later
     }
 
@@ -243,8 +250,15 @@ pub fn text(value: &str) -> CapData<VRef> {
 }
 
 /// Nothing.
-pub fn undefined() -> Answer {
-    Ok(Reply::Value(plain("\"#undefined\"")))
+pub fn nothing() -> Reply {
+    Reply::Value(plain("\"#undefined\""))
+}
+
+/// Settles the result of a call, if anybody wants it.
+pub fn settle(crank: &mut Crank<'_>, result: Option<VRef>, rejected: bool, value: CapData<VRef>) {
+    if let Some(result) = result {
+        crank.settle(result, rejected, value);
+    }
 }
 
 /// What to do once a promise is settled.
@@ -257,7 +271,9 @@ pub fn after(
     let mem = Rc::clone(mem);
     crank.when(promise, move |crank, settled| {
         // Promises in values are left to whoever wants them: they may be settled in the same notification.
-        settled.value.slots.iter().filter(|slot| !slot.is_promise()).for_each(|slot| saw(crank, &mem, *slot));
+        for slot in settled.value.slots.iter().filter(|slot| !slot.is_promise()) {
+            saw(crank, &mem, *slot);
+        }
         then(crank, &mem, settled);
     });
 }
@@ -265,9 +281,7 @@ pub fn after(
 /// What becomes of `promise` becomes of `result`.
 pub fn pass_on(crank: &mut Crank<'_>, mem: &Mem, promise: VRef, result: Option<VRef>) -> Reply {
     after(crank, mem, promise, move |crank, _, settled| {
-        if let Some(result) = result {
-            crank.settle(result, settled.rejected, settled.value.clone());
-        }
+        settle(crank, result, settled.rejected, settled.value.clone());
     });
     Reply::Later
 }
@@ -288,14 +302,14 @@ impl Root {
 impl Object for Root {
     fn call(&self, crank: &mut Crank<'_>, call: &Call<'_>) -> Reply {
         perform(crank, call, &self.mem, |work| match work.method {
-            "bootstrap" => undefined(),
+            "bootstrap" => Ok(nothing()),
             "forget" => {
                 work.mem.forget(work.crank);
-                undefined()
+                Ok(nothing())
             }
             "tidy" => {
                 work.mem.tidy(work.crank);
-                undefined()
+                Ok(nothing())
             }
             _ => (self.program)(work),
         })
@@ -319,7 +333,9 @@ fn perform(
     mem: &Mem,
     program: impl FnOnce(&mut Work<'_, '_>) -> Answer,
 ) -> Reply {
-    call.slots.iter().for_each(|slot| saw(crank, mem, *slot));
+    for slot in call.slots {
+        saw(crank, mem, *slot);
+    }
     let inside = call.args.trim().trim_start_matches('[').trim_end_matches(']').trim();
     let args = if inside.is_empty() { Vec::new() } else { inside.split(',').map(str::trim).collect() };
     let mut work = Work { crank, mem, method: call.method, result: call.result, args, slots: call.slots };
