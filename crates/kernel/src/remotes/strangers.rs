@@ -86,9 +86,11 @@ impl Stranger {
         let Position { first_pending, highest_received, .. } = theirs.position;
         let with_us = theirs.saw.as_deref().is_none_or(|saw| saw == ours);
         let honest = sane(first_pending) && sane(highest_received) && sane(theirs.conversation) && first_pending > 0;
-        if !with_us || !honest {
-            // It has talked to an earlier life of ours, and will see that this is another.
+        if !honest {
             self.set(1, Position::default());
+        } else if !with_us {
+            // It remembers another life of ours, and has to begin anew under a number that it has not used.
+            self.set(self.conversation.max(theirs.conversation) + 1, Position::default());
         } else if self.conversation != theirs.conversation
             || self.acknowledged(highest_received).is_err()
             || self.position.highest_received + 1 < first_pending
@@ -277,7 +279,7 @@ mod tests {
             (None, 1, [1, 3, 0], (1, [1, 1, 0])),
             (Some("us"), 1, [4, 6, 9], (1, [10, 10, 3])),
             (Some("us"), 3, [1, 2, 0], (3, [1, 1, 0])),
-            (Some("before"), 3, [4, 6, 9], (1, [1, 1, 0])),
+            (Some("before"), 3, [4, 6, 9], (4, [1, 1, 0])),
             (Some("us"), 1, [0, 0, u64::MAX], (1, [1, 1, 0])),
         ] {
             let stranger = Stranger::greeted(None, HERE, hello(saw, conversation, numbers), "us");
