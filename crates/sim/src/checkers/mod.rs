@@ -4,20 +4,28 @@
 //! promise. What a checker is lenient about, and why, stands at the beginning of its file.
 
 mod atomic_turns;
+mod bounded;
+mod counts;
 mod durable_before_seen;
 mod every_result_ends;
 mod exactly_once;
 pub mod facts;
 mod incarnations;
+mod leaks;
 mod lines;
+mod only_given;
 #[cfg(test)]
 mod testing;
 
 pub use atomic_turns::AtomicTurns;
+pub use bounded::Bounded;
+pub use counts::Counts;
 pub use durable_before_seen::DurableBeforeSeen;
 pub use every_result_ends::EveryResultEnds;
 pub use exactly_once::ExactlyOnce;
 pub use incarnations::Incarnations;
+pub use leaks::{Leaks, Liveness};
+pub use only_given::OnlyGiven;
 
 use crate::machine::Machine;
 use crate::plan::Plan;
@@ -60,17 +68,31 @@ pub trait Checker {
 }
 
 /// The names of all checkers, as the documents list them.
-pub const NAMES: &[&str] =
-    &["exactly_once", "durable_before_seen", "atomic_turns", "every_result_ends", "incarnations"];
+pub const NAMES: &[&str] = &[
+    "exactly_once",
+    "durable_before_seen",
+    "atomic_turns",
+    "every_result_ends",
+    "incarnations",
+    "only_given",
+    "counts",
+    "bounded",
+    "liveness",
+];
 
-/// All of them.
-pub fn all(_plan: &Plan) -> Vec<Box<dyn Checker>> {
+/// All that run in every world. [`Leaks`] does not: it cannot yet tell a leak from an answer that a host has forgotten to
+/// acknowledge.
+pub fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
     vec![
         Box::new(ExactlyOnce::default()),
         Box::new(DurableBeforeSeen::default()),
         Box::new(AtomicTurns::default()),
         Box::new(EveryResultEnds::default()),
         Box::new(Incarnations::default()),
+        Box::new(OnlyGiven::default()),
+        Box::new(Counts::default()),
+        Box::new(Bounded::new(plan)),
+        Box::new(Liveness::default()),
     ]
 }
 

@@ -7,6 +7,7 @@
 //! Where the pieces are: the scripts in `corpus`, the vats' programs in `native` and `js`, roads (kernels and the lines
 //! between them) behind [`Road`], one of machines in memory in [`SimRoad`], crashes at every commit in [`crash`].
 
+mod census;
 mod corpus;
 pub mod crash;
 mod native;

@@ -5,6 +5,7 @@
 //! lost with a process, or a store, it begins the whole script again, as a client does that has lost its session; it does
 //! so only if that is what it was told ([`EXCUSES`]), and then every answer must be exactly as expected.
 
+use super::census::difference;
 use super::native::LOST;
 use super::road::{Outcome, Road, Trouble};
 use super::{Ask, Expect, Leaves, Pattern, Step};
@@ -21,9 +22,6 @@ const EXCUSES: &[&str] = &["VAT_RESTARTED", "OBJECT_DELETED", LOST];
 /// What a call may be told when a store was lost.
 const EXCUSES_OF_A_LOST_STORE: &[&str] =
     &["PEER_RESTARTED", "CONNECTION_LOST", "ENDPOINT_UNREACHABLE", "there is nothing under this URL"];
-
-/// Tables that grow by being used: numbers given out, what is known of peers, the vats' own state.
-const GROWING: &[&str] = &["counters", "remotes", "remotes-by-peer", "remote-cursors", "vat-state"];
 
 /// What a pattern came to when all was as expected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -503,17 +501,4 @@ impl<R: Road> Player<'_, R> {
         }
         Err("it was begun again too often".into())
     }
-}
-
-fn difference(before: &[BTreeMap<&'static str, u64>], after: &[BTreeMap<&'static str, u64>]) -> Vec<String> {
-    let mut left = Vec::new();
-    for (kernel, (before, after)) in before.iter().zip(after).enumerate() {
-        for (table, rows) in after.iter().filter(|(table, _)| !GROWING.contains(table)) {
-            let was = before.get(table).copied().unwrap_or(0);
-            if was != *rows {
-                left.push(format!("kernel {kernel}: {table} {was} -> {rows}"));
-            }
-        }
-    }
-    left
 }

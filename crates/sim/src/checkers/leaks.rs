@@ -1,0 +1,223 @@
+//! G8, G15: when everything has healed, all that was to be delivered is delivered; and when everybody has let go of
+//! everything, nothing is left.
+//!
+//! [`Liveness`]: no message waits in any queue, none is under way between kernels, nobody waits to be started or asked for
+//! garbage. [`Leaks`]: only roots, services and what is documented as not collected has a row.
+//!
+//! Lenient about what is documented: a vat that could not be started waits to be restarted, with its notifications; rings of settled promises that mention each other (runs with `rings`); peers that
+//! have lost their stores, or were set back, until they are forgotten; objects named only in conversations that were
+//! given up; and what such peers' objects keep alive. A run in which any of that may have happened is held only against
+//! the promise that nothing waits.
+
+use super::Checker;
+use crate::machine::Machine;
+use crate::plan::{Fault, Plan};
+use crate::seen::{BeginsWith, KernelNo, Seen};
+use sturdy_store::{
+    Calls, ClistByKref, DoomedVats, GcActions, Inbox, IssuedUrls, Objects, Outbox, Owner, PromiseQueue, Promises, Read,
+    Redemptions, RemoteRefs, Remotes, Retiring, Store, StoreFault, VatCursors, VatStatus, Vats, Withheld,
+};
+use sturdy_types::VRef;
+
+/// Nothing waits once everything has healed.
+#[derive(Default)]
+pub struct Liveness;
+
+/// Nothing is left once everything was let go of.
+pub struct Leaks {
+    rings: bool,
+    /// Something has happened after which peers may keep what nobody needs.
+    excused: bool,
+}
+
+/// What still waits in a store.
+fn waits(store: &Store) -> Result<Option<String>, StoreFault> {
+    for (vat, record) in store.scan::<Vats>(&(), None, usize::MAX)? {
+        let inbox = store.scan::<Inbox>(&vat, None, 1)?.len();
+        let garbage = store.scan::<GcActions>(&vat, None, 1)?.len();
+        let cursor = store.get::<VatCursors>(&vat)?.unwrap_or_default();
+        if matches!(record.status, VatStatus::Failed(_)) {
+            continue;
+        }
+        if inbox + garbage > 0 || cursor.start_due || record.status == VatStatus::Starting {
+            return Ok(Some(format!("{vat} is not done: {cursor:?}, {:?}", record.status)));
+        }
+    }
+    for (id, _) in store.scan::<Promises>(&(), None, usize::MAX)? {
+        let parked = store.scan::<PromiseQueue>(&id, None, 1)?;
+        if let Some((_, message)) = parked.first() {
+            return Ok(Some(format!("{} waits for {id}", message.methargs.body)));
+        }
+    }
+    for (remote, record) in store.scan::<Remotes>(&(), None, usize::MAX)? {
+        let outbox = store.scan::<Outbox>(&remote, None, 1)?.len();
+        let withheld = store.scan::<Withheld>(&remote, None, 1)?.len();
+        let retiring = store.scan::<Retiring>(&remote, None, 1)?.len();
+        let redemptions = store.scan::<Redemptions>(&remote, None, 1)?.len();
+        if outbox + withheld + retiring + redemptions > 0 {
+            let what = format!("outbox {outbox}, withheld {withheld}, retiring {retiring}, redemptions {redemptions}");
+            return Ok(Some(format!("{} has something left: {what}", record.peer)));
+        }
+    }
+    Ok(None)
+}
+
+/// What is left in a store. With `rings` promises may be, and what they mention.
+fn left(store: &Store, rings: bool) -> Result<Option<String>, StoreFault> {
+    if let Some((call, record)) = store.scan::<Calls>(&(), None, 1)?.first() {
+        return Ok(Some(format!("{call}: {record:?}")));
+    }
+    if let Some((url, id)) = store.scan::<IssuedUrls>(&(), None, 1)?.first() {
+        return Ok(Some(format!("{url:?} for {id}")));
+    }
+    if let Some((vat, ())) = store.scan::<DoomedVats>(&(), None, 1)?.first() {
+        return Ok(Some(format!("rows of the terminated {vat}")));
+    }
+    if rings {
+        return Ok(None);
+    }
+    if let Some((id, record)) = store.scan::<Promises>(&(), None, usize::MAX)?.first() {
+        return Ok(Some(format!("{id}: {record:?}")));
+    }
+    for (id, record) in store.scan::<Objects>(&(), None, usize::MAX)? {
+        let root = match record.owner {
+            Owner::Kernel => true,
+            Owner::Vat(vat) => {
+                store.get::<ClistByKref>(&(id.into(), vat))?.is_some_and(|entry| entry.vref == VRef::ROOT)
+            }
+            Owner::Remote(_) | Owner::Orphan => false,
+        };
+        if !root {
+            return Ok(Some(format!("{id}: {record:?}")));
+        }
+    }
+    for (remote, record) in store.scan::<Remotes>(&(), None, usize::MAX)? {
+        if let Some(((_, rref), kref)) = store.scan::<RemoteRefs>(&remote, None, 1)?.first() {
+            return Ok(Some(format!("{} and we have {rref} for {kref}", record.peer)));
+        }
+    }
+    Ok(None)
+}
+
+fn in_every_store(
+    machines: &[Machine],
+    look: impl Fn(&Store) -> Result<Option<String>, StoreFault>,
+) -> Result<(), String> {
+    for machine in machines {
+        let Some(store) = machine.node().map(sturdy_node::Node::store) else { continue };
+        match look(store) {
+            Ok(None) => {}
+            Ok(Some(what)) => return Err(format!("kernel {}: {what}", machine.number)),
+            Err(fault) => return Err(fault.to_string()),
+        }
+    }
+    Ok(())
+}
+
+impl Checker for Liveness {
+    fn name(&self) -> &'static str {
+        "liveness"
+    }
+
+    fn see(&mut self, _kernel: KernelNo, _seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn all_answered(&mut self, machines: &[Machine]) -> Result<(), String> {
+        in_every_store(machines, waits)
+    }
+
+    fn at_the_end(&mut self, machines: &[Machine]) -> Result<(), String> {
+        in_every_store(machines, waits)
+    }
+}
+
+impl Leaks {
+    /// For a run of this plan.
+    pub fn new(plan: &Plan) -> Self {
+        let faults = [Fault::GivenUp, Fault::Closed, Fault::Forgotten];
+        let excused = faults.iter().any(|fault| plan.rate(*fault) > 0);
+        Self { rings: plan.rings, excused }
+    }
+}
+
+impl Checker for Leaks {
+    fn name(&self) -> &'static str {
+        "no_leaks"
+    }
+
+    fn see(&mut self, _kernel: KernelNo, seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
+        if let Seen::Begun { with: BeginsWith::NoStore | BeginsWith::OldCopy, .. } = seen {
+            self.excused = true;
+        }
+        Ok(())
+    }
+
+    fn at_the_end(&mut self, machines: &[Machine]) -> Result<(), String> {
+        in_every_store(machines, |store| left(store, self.rings || self.excused))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkers::testing::{empty_store, vat};
+    use sturdy_store::{ClistEntry, Decider, Item, ObjectRecord, PromiseRecord, PromiseState, Turn, VatCursor};
+    use sturdy_types::{CapData, Hold, KRef, Message, ObjectId, PromiseId, VatId};
+
+    fn store(fill: impl FnOnce(&mut Turn<'_>)) -> Store {
+        let mut store = empty_store(1);
+        let mut turn = store.begin();
+        turn.put::<Vats>(&VatId(1), &vat());
+        turn.put::<VatCursors>(&VatId(1), &VatCursor::default());
+        let root = ObjectRecord { owner: Owner::Vat(VatId(1)), reachable: 0, recognizable: 0, pins: 1, revoked: false };
+        turn.put::<Objects>(&ObjectId(1), &root);
+        let entry = ClistEntry { vref: VRef::ROOT, reachable: true, hold: Hold::None };
+        turn.put::<ClistByKref>(&(KRef::Object(ObjectId(1)), VatId(1)), &entry);
+        fill(&mut turn);
+        turn.merge().expect("a store in memory takes it");
+        store
+    }
+
+    fn promise() -> PromiseRecord {
+        let decider = Decider::Nobody;
+        let state = PromiseState::Unresolved { decider, subscribers: Vec::new(), queue_head: 0, queue_tail: 0 };
+        PromiseRecord { refs: 1, state }
+    }
+
+    fn is_left(store: &Store, rings: bool) -> bool {
+        left(store, rings).expect("it can be read").is_some()
+    }
+
+    fn does_wait(store: &Store) -> bool {
+        waits(store).expect("it can be read").is_some()
+    }
+
+    #[test]
+    fn roots_may_stay() {
+        let store = store(|_| ());
+        assert!(!is_left(&store, false));
+        assert!(!does_wait(&store));
+    }
+
+    #[test]
+    fn everything_else_is_found() {
+        let object = ObjectRecord { owner: Owner::Orphan, reachable: 1, recognizable: 1, pins: 0, revoked: false };
+        assert!(is_left(&store(|turn| turn.put::<Objects>(&ObjectId(2), &object)), false));
+        assert!(!is_left(&store(|turn| turn.put::<Objects>(&ObjectId(2), &object)), true));
+        assert!(is_left(&store(|turn| turn.put::<Promises>(&PromiseId(2), &promise())), false));
+        assert!(is_left(&store(|turn| turn.put::<IssuedUrls>(&"x".to_owned(), &ObjectId(1))), true));
+    }
+
+    #[test]
+    fn what_waits_is_found() {
+        assert!(does_wait(&store(|turn| turn.put::<Inbox>(&(VatId(1), 1), &Item::Notify(PromiseId(1))))));
+        let start_due = VatCursor { start_due: true, ..VatCursor::default() };
+        assert!(does_wait(&store(|turn| turn.put::<VatCursors>(&VatId(1), &start_due))));
+        let message = Message { methargs: CapData::plain("#[]"), result: None };
+        assert!(does_wait(&store(|turn| {
+            turn.put::<Promises>(&PromiseId(1), &promise());
+            turn.put::<PromiseQueue>(&(PromiseId(1), 0), &message);
+        })));
+    }
+}
