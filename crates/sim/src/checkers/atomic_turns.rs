@@ -18,13 +18,16 @@ use sturdy_types::{Delivery, Outcome, Syscall, VatId};
 
 type State = BTreeMap<String, String>;
 
+/// Keys of a vat's state, and what they were set to; `None` when deleted.
+type StateChanges = Vec<(String, Option<String>)>;
+
 /// What is known of one kernel.
 #[derive(Default)]
 struct Kernel {
     /// The state of each vat after the last commit.
     states: BTreeMap<VatId, State>,
     /// Deltas of merged cranks since then.
-    open: Vec<(VatId, Vec<(String, Option<String>)>)>,
+    open: Vec<(VatId, StateChanges)>,
     /// Vats that worked since their state was compared.
     touched: BTreeSet<VatId>,
     /// The disk after the last commit.
@@ -176,7 +179,9 @@ impl Checker for AtomicTurns {
                 }
             }
             Seen::Begun { with: BeginsWith::NoStore | BeginsWith::OldCopy, .. } => {
-                machine.into_iter().for_each(|machine| known.believe(machine));
+                if let Some(machine) = machine {
+                    known.believe(machine);
+                }
             }
             // Deaths are counted with a commit of their own.
             Seen::Event(Event::Boot { died_on: Some(_), .. }) => known.disk = machine.map(Machine::on_disk),

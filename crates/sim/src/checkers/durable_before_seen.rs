@@ -121,8 +121,10 @@ impl DurableBeforeSeen {
         }
         let facts = self.sent.entry(kernel).or_default();
         for syscall in syscalls {
-            if let Syscall::Send { message, .. } = syscall {
-                MessageName::of(&message.methargs.body).into_iter().for_each(|name| facts.add(name));
+            if let Syscall::Send { message, .. } = syscall
+                && let Some(name) = MessageName::of(&message.methargs.body)
+            {
+                facts.add(name);
             }
         }
         Ok(())
@@ -151,7 +153,9 @@ impl Checker for DurableBeforeSeen {
             }
             Seen::Event(Event::Asked(_, Request::Call { methargs, .. })) => {
                 let facts = self.sent.entry(kernel).or_default();
-                MessageName::of(&methargs.body).into_iter().for_each(|name| facts.add(name));
+                if let Some(name) = MessageName::of(&methargs.body) {
+                    facts.add(name);
+                }
                 Ok(())
             }
             Seen::Committed(commit) => {

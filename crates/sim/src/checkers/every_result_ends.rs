@@ -160,7 +160,9 @@ mod tests {
 
     fn after(seen: &[Seen]) -> EveryResultEnds {
         let mut checker = EveryResultEnds::default();
-        seen.iter().for_each(|seen| checker.see(0, seen, &[]).expect("nothing is wrong yet"));
+        for seen in seen {
+            checker.see(0, seen, &[]).expect("nothing is wrong yet");
+        }
         checker
     }
 

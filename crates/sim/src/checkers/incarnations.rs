@@ -38,7 +38,7 @@ impl Heard {
 #[derive(Default)]
 pub struct Incarnations {
     lines: Lines,
-    incarnations: BTreeMap<KernelNo, Incarnation>,
+    latest: BTreeMap<KernelNo, Incarnation>,
     used: BTreeSet<[u8; 16]>,
     branches: BTreeMap<KernelNo, u32>,
     /// What was written under each number: in which branch of its writer, and a digest.
@@ -48,7 +48,7 @@ pub struct Incarnations {
 
 impl Incarnations {
     fn begins(&mut self, kernel: KernelNo, with: BeginsWith, incarnation: Incarnation) -> Result<(), String> {
-        let before = self.incarnations.insert(kernel, incarnation);
+        let before = self.latest.insert(kernel, incarnation);
         let is_new = self.used.insert(incarnation.0);
         match (before, with) {
             (Some(before), BeginsWith::ItsStore | BeginsWith::OldCopy) if before != incarnation => {
@@ -64,7 +64,7 @@ impl Incarnations {
     fn transmits(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8]) -> Result<(), String> {
         match said(frame) {
             Said::Hello { incarnation, .. } => {
-                let own = self.incarnations.get(&kernel).map(ToString::to_string).unwrap_or_default();
+                let own = self.latest.get(&kernel).map(ToString::to_string).unwrap_or_default();
                 if own != incarnation {
                     return Err(format!("kernel {kernel} is {own} and shows {incarnation}"));
                 }
@@ -166,7 +166,7 @@ impl Checker for Incarnations {
             let Some(node) = machine.node() else { continue };
             for (_, record) in node.store().scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default() {
                 let Some(other) = kernel_of(&record.peer).filter(|other| *other != machine.number) else { continue };
-                let present = self.incarnations.get(&other).map(ToString::to_string);
+                let present = self.latest.get(&other).map(ToString::to_string);
                 if record.state == RemoteState::Open
                     && record.peer_incarnation.is_some()
                     && record.peer_incarnation != present

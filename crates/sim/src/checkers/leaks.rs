@@ -14,13 +14,12 @@ use crate::machine::Machine;
 use crate::plan::{Fault, Plan};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use sturdy_store::{
-    Calls, ClistByKref, DoomedVats, GcActions, Inbox, IssuedUrls, Objects, Outbox, Owner, PromiseQueue, Promises, Read,
-    Redemptions, RemoteRefs, Remotes, Retiring, Store, StoreFault, VatCursors, VatStatus, Vats, Withheld,
+    Calls, ClistByKref, DoomedVats, GcActions, Inbox, Objects, Outbox, Owner, PromiseQueue, Promises, Read,
+    Redemptions, RemoteRefs, Remotes, Retiring, Store, StoreFault, Urls, VatCursors, VatStatus, Vats, Withheld,
 };
 use sturdy_types::VRef;
 
 /// Nothing waits once everything has healed.
-#[derive(Default)]
 pub struct Liveness;
 
 /// Nothing is left once everything was let go of.
@@ -67,8 +66,8 @@ fn left(store: &Store, rings: bool) -> Result<Option<String>, StoreFault> {
     if let Some((call, record)) = store.scan::<Calls>(&(), None, 1)?.first() {
         return Ok(Some(format!("{call}: {record:?}")));
     }
-    if let Some((url, id)) = store.scan::<IssuedUrls>(&(), None, 1)?.first() {
-        return Ok(Some(format!("{url:?} for {id}")));
+    if let Some((url, record)) = store.scan::<Urls>(&(), None, 1)?.first() {
+        return Ok(Some(format!("{url:?} for {}", record.object)));
     }
     if let Some((vat, ())) = store.scan::<DoomedVats>(&(), None, 1)?.first() {
         return Ok(Some(format!("rows of the terminated {vat}")));
@@ -162,8 +161,10 @@ impl Checker for Leaks {
 mod tests {
     use super::*;
     use crate::checkers::testing::{empty_store, vat};
-    use sturdy_store::{ClistEntry, Decider, Item, ObjectRecord, PromiseRecord, PromiseState, Turn, VatCursor};
-    use sturdy_types::{CapData, Hold, KRef, Message, ObjectId, PromiseId, VatId};
+    use sturdy_store::{
+        ClistEntry, Decider, Item, ObjectRecord, PromiseRecord, PromiseState, Turn, UrlRecord, UrlUses, VatCursor,
+    };
+    use sturdy_types::{CapData, Hold, KRef, Message, ObjectId, Oid, PromiseId, UrlId, VatId};
 
     fn store(fill: impl FnOnce(&mut Turn<'_>)) -> Store {
         let mut store = empty_store(1);
@@ -205,8 +206,11 @@ mod tests {
         let object = ObjectRecord { owner: Owner::Orphan, reachable: 1, recognizable: 1, pins: 0, revoked: false };
         assert!(is_left(&store(|turn| turn.put::<Objects>(&ObjectId(2), &object)), false));
         assert!(!is_left(&store(|turn| turn.put::<Objects>(&ObjectId(2), &object)), true));
+        let oid = Oid::from_random(&[1; 32]);
+        let (uses, object) = (UrlUses::Many, ObjectId(1));
+        let url = UrlRecord { oid, object, issued_at: 0, expires_at: None, uses, redeemed: 0 };
         assert!(is_left(&store(|turn| turn.put::<Promises>(&PromiseId(2), &promise())), false));
-        assert!(is_left(&store(|turn| turn.put::<IssuedUrls>(&"x".to_owned(), &ObjectId(1))), true));
+        assert!(is_left(&store(|turn| turn.put::<Urls>(&UrlId(1), &url)), true));
     }
 
     #[test]

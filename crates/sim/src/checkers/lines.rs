@@ -122,7 +122,7 @@ struct Line {
 pub struct Lines {
     lives: BTreeMap<(KernelNo, String), Life>,
     present: BTreeMap<KernelNo, Life>,
-    lines: BTreeMap<ConnectionId, Line>,
+    known: BTreeMap<ConnectionId, Line>,
 }
 
 impl Lines {
@@ -137,11 +137,11 @@ impl Lines {
             Seen::Event(Event::Connected { connection, side, .. }) => {
                 let end = usize::from(*side == Side::Listener);
                 let life = self.present.get(&kernel).copied();
-                self.lines.entry(*connection).or_default().ends[end] = life.map(|life| (kernel, life));
+                self.known.entry(*connection).or_default().ends[end] = life.map(|life| (kernel, life));
             }
             Seen::Outer(Effect::Transmit { connection, bytes }) => {
                 if let Said::Hello { answers: true, stands, .. } = said(bytes)
-                    && let Some(line) = self.lines.get_mut(connection)
+                    && let Some(line) = self.known.get_mut(connection)
                     && let [Some((_, dialler)), Some((_, listener))] = line.ends
                     && line.speaks_for.is_none()
                 {
@@ -154,12 +154,12 @@ impl Lines {
 
     /// What a line speaks for, once its listener has said so.
     pub fn conversation(&self, connection: ConnectionId) -> Option<Conversation> {
-        self.lines.get(&connection)?.speaks_for
+        self.known.get(&connection)?.speaks_for
     }
 
     /// Who is at the other end of a line.
     pub fn other_end(&self, connection: ConnectionId, kernel: KernelNo) -> Option<KernelNo> {
-        let ends = self.lines.get(&connection)?.ends;
+        let ends = self.known.get(&connection)?.ends;
         ends.into_iter().flatten().map(|(end, _)| end).find(|end| *end != kernel)
     }
 

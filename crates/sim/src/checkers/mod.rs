@@ -92,7 +92,7 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
         Box::new(OnlyGiven::default()),
         Box::new(Counts::default()),
         Box::new(Bounded::new(plan)),
-        Box::new(Liveness::default()),
+        Box::new(Liveness),
     ]
 }
 

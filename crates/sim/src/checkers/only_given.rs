@@ -122,7 +122,9 @@ impl OnlyGiven {
             }
             Delivery::Notify(batch) => batch.iter().try_for_each(|one| self.notified(place, run, one)),
             Delivery::RetireImports(names) => {
-                names.iter().for_each(|name| self.forget(place, *name));
+                for name in names {
+                    self.forget(place, *name);
+                }
                 Ok(())
             }
             _ => Ok(()),
@@ -317,7 +319,9 @@ mod tests {
             let resolve = Syscall::Resolve(vec![settled(VRef::PromiseImport(1), false, "#[]", &[OBJECT])]);
             checker.see(1, &says(2, vec![resolve]), &[]).expect("nothing is wrong");
             let known = given(2, &[], &[]);
-            known.iter().for_each(|(kernel, seen)| checker.see(*kernel, seen, &[]).expect("nothing is wrong"));
+            for (kernel, seen) in known {
+                checker.see(kernel, &seen, &[]).expect("nothing is wrong");
+            }
             let batch = vec![settled(VRef::PromiseExport(1), false, "#[]", slots)];
             checker.see(0, &told(1, Delivery::Notify(batch)), &[])
         };

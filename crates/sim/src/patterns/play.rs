@@ -457,10 +457,6 @@ impl<R: Road> Player<'_, R> {
 
     /// The host lets go of every answer and every URL.
     fn let_go(&mut self) -> Result<(), String> {
-        let wrong = |stop| match stop {
-            Stop::Lost => "a store was lost".to_owned(),
-            Stop::Wrong(what) => what,
-        };
         for (kernel, call, losses) in std::mem::take(&mut self.open) {
             if self.road.losses(kernel) == losses {
                 for _ in 0..PATIENCE {
