@@ -314,7 +314,7 @@ impl<R: Road> Player<'_, R> {
     fn give(&mut self, bound: Bound, to: usize) -> Result<Option<KRef>, Stop> {
         self.texts += 1;
         let mut bits = [0; 32];
-        bits[..8].copy_from_slice(&self.texts.to_be_bytes());
+        bits[..4].copy_from_slice(&self.texts.to_be_bytes());
         let oid = Oid::from_random(&bits);
         self.urls.insert((bound.kernel, oid.clone()));
         let issue = Request::IssueUrl { object: bound.kref, oid: oid.clone(), terms: UrlTerms::default() };
