@@ -11,8 +11,11 @@ pub fn sim(arguments: &[&str]) -> Result<(), String> {
         .output()
         .map_err(|error| format!("git cannot be started: {error}"))?;
     let commit = String::from_utf8_lossy(&described.stdout).trim().to_owned();
+    let breaks = arguments.iter().any(|argument| argument.starts_with("--defect"));
+    let features = if breaks { "defects" } else { "" };
     let status = Command::new("cargo")
-        .args(["run", "--quiet", "--profile", "sim", "--package", "sturdy-sim", "--", "--commit", &commit])
+        .args(["run", "--quiet", "--profile", "sim", "--package", "sturdy-sim", "--features", features])
+        .args(["--", "--commit", &commit])
         .args(arguments)
         .current_dir(check::root())
         .stdin(Stdio::null())

@@ -291,6 +291,7 @@ impl World {
     /// Whoever has not noticed that a line is gone does so now.
     fn notice_half_closed(&mut self) -> Step {
         for (kernel, connection) in std::mem::take(&mut self.half_closed) {
+            self.network.close(connection);
             self.event(kernel, Event::Disconnected { connection })?;
         }
         Ok(())
@@ -313,6 +314,18 @@ impl World {
             self.event(kernel, Event::Connected { connection, peer, side })?;
         }
         Ok(())
+    }
+
+    /// A kernel's wish to dial another is granted, or is in vain. One that it has no more is forgotten.
+    fn grant(&mut self, from: KernelNo, to: KernelNo) -> Step {
+        if self.machines[from].node().is_some_and(|node| !node.wants(&peer(to))) {
+            self.network.unwish(from, to);
+            return Ok(());
+        }
+        if self.network.wishes(self.now).contains(&(from, to)) {
+            return self.dial(from, to);
+        }
+        self.event(from, Event::DialFailed { peer: peer(to) })
     }
 
     /// The next frame of a way arrives.
@@ -341,8 +354,13 @@ impl World {
         self.machines[kernel].end();
         self.show(kernel)?;
         self.half_closed.retain(|(unaware, _)| *unaware != kernel);
-        for (other, connection) in self.network.ended(kernel) {
-            self.event(other, Event::Disconnected { connection })?;
+        if self.plan.rate(Fault::HalfClosed) > 0 && !self.healing && self.dice.once_in(2) {
+            let unaware = self.network.linger(kernel);
+            self.half_closed.extend(unaware);
+        } else {
+            for (other, connection) in self.network.ended(kernel) {
+                self.event(other, Event::Disconnected { connection })?;
+            }
         }
         self.begin(kernel, with, died_on)?;
         if with == BeginsWith::NoStore {

@@ -4,8 +4,11 @@
 
 use super::{Step, World};
 use crate::checkers::Violation;
+use crate::checkers::kernel_of;
 use crate::machine::peer;
+use crate::seen::KernelNo;
 use sturdy_kernel::{Event, Request};
+use sturdy_store::{Read, RemoteState, Remotes};
 
 /// Rounds in which everything must have come to rest.
 const ROUNDS: usize = 3_000;
@@ -30,7 +33,7 @@ impl World {
             self.break_line(connection, None)?;
         }
         for kernel in 0..self.machines.len() {
-            for other in 0..self.machines.len() {
+            for other in self.not_open(kernel) {
                 let order = self.hosts[kernel].order(Request::ReconnectPeer(peer(other)));
                 self.ask(kernel, order)?;
             }
@@ -39,6 +42,14 @@ impl World {
         self.settle()?;
         self.at_rest()?;
         self.let_go()
+    }
+
+    /// Peers that a kernel talks to again only if somebody asks it to. All others it dials by itself, if it has to.
+    fn not_open(&self, kernel: KernelNo) -> Vec<KernelNo> {
+        let Some(node) = self.machines[kernel].node() else { return Vec::new() };
+        let remotes = node.store().scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default();
+        let closed = remotes.into_iter().filter(|(_, record)| record.state != RemoteState::Open);
+        closed.filter_map(|(_, record)| kernel_of(&record.peer)).collect()
     }
 
     fn at_rest(&mut self) -> Step {
@@ -70,7 +81,7 @@ impl World {
                 continue;
             }
             for (from, to) in wishes {
-                self.dial(from, to)?;
+                self.grant(from, to)?;
             }
             for way in ways {
                 while self.network.ways(self.now).contains(&way) {
