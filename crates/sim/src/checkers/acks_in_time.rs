@@ -1,12 +1,12 @@
 //! L4: what a kernel has taken in is acknowledged within 50 ms of its commit, and at the latest with the 64th message, as
 //! long as the connection stands and the kernel is told the time.
 //!
-//! Lenient: only the newest connection between two kernels counts, for a kernel speaks on the one that was bound last.
-//! Whenever one between them comes or goes, what was owed before is forgiven: greetings say it again. A kernel is held to
+//! Lenient: only the connection counts that was bound last, for there a kernel speaks. Whenever one is bound or goes, what
+//! was owed before is forgiven: greetings say it again, or the peer repeats. A kernel is held to
 //! it only when it commits, for only then can it speak.
 
 use super::Checker;
-use super::lines::{Lines, Said, kernel_of, said};
+use super::lines::{Lines, Said, said};
 use crate::machine::{Machine, peer};
 use crate::seen::{KernelNo, Seen};
 use std::collections::BTreeMap;
@@ -23,8 +23,8 @@ const MESSAGES: u64 = 64;
 /// What one kernel owes another.
 #[derive(Default, Debug)]
 struct Owes {
-    /// The newest connection, while it stands.
-    newest: Option<ConnectionId>,
+    /// The connection that was bound last, while it stands.
+    bound: Option<ConnectionId>,
     /// A message of the present conversation was heard on it.
     heard: bool,
     /// What was acknowledged, or forgiven.
@@ -49,8 +49,8 @@ fn standing(store: &Store, other: KernelNo) -> Option<(u64, u64)> {
 
 impl Owes {
     /// The connections between the two are not what they were.
-    fn begins_anew(&mut self, newest: Option<ConnectionId>, highest: u64) {
-        *self = Self { newest, heard: false, acknowledged: highest, since: None };
+    fn begins_anew(&mut self, bound: Option<ConnectionId>, highest: u64) {
+        *self = Self { bound, heard: false, acknowledged: highest, since: None };
     }
 
     /// A commit has ended with so much received.
@@ -76,55 +76,60 @@ impl Owes {
 }
 
 impl AcksInTime {
-    fn transmits(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8]) {
+    fn transmits(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8], machines: &[Machine]) {
         let Some(other) = self.lines.other_end(connection, kernel) else { return };
         let owes = self.owes.entry(kernel).or_default().entry(other).or_default();
         match said(frame) {
             Said::Ack(ack) | Said::Message { ack: Some(ack), .. } => owes.acknowledged = owes.acknowledged.max(ack),
+            Said::Hello { answers: true, .. } => return self.changes(kernel, other, Some(connection), machines),
             Said::Hello { .. } | Said::Message { ack: None, .. } | Said::Nothing => {}
         }
     }
 
-    fn receives(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8]) {
-        if let (Said::Message { .. }, Some(_), Some(other)) =
+    fn receives(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8], machines: &[Machine]) {
+        if let (Said::Hello { answers: true, .. }, Some(other)) =
+            (said(frame), self.lines.other_end(connection, kernel))
+        {
+            self.changes(kernel, other, Some(connection), machines);
+        } else if let (Said::Message { .. }, Some(_), Some(other)) =
             (said(frame), self.lines.conversation(connection), self.lines.other_end(connection, kernel))
             && let Some(owes) = self.owes.entry(kernel).or_default().get_mut(&other)
-            && owes.newest == Some(connection)
+            && owes.bound == Some(connection)
         {
             owes.heard = true;
         }
     }
 
-    /// A connection comes, or, without a name, goes.
-    fn changes(&mut self, kernel: KernelNo, other: KernelNo, newest: Option<ConnectionId>, machines: &[Machine]) {
+    /// A connection is bound, or, without a name, goes.
+    fn changes(&mut self, kernel: KernelNo, other: KernelNo, bound: Option<ConnectionId>, machines: &[Machine]) {
         let store = machines.get(kernel).and_then(Machine::node).map(sturdy_node::Node::store);
         let highest = store.and_then(|store| standing(store, other)).map_or(0, |(_, highest)| highest);
         let owes = self.owes.entry(kernel).or_default().entry(other).or_default();
-        let newest = newest.or(owes.newest);
-        owes.begins_anew(newest, highest);
+        let bound = bound.or(owes.bound);
+        owes.begins_anew(bound, highest);
     }
 
     fn goes(&mut self, kernel: KernelNo, connection: ConnectionId, machines: &[Machine]) {
         let Some(other) = self.lines.other_end(connection, kernel) else { return };
         self.changes(kernel, other, None, machines);
         if let Some(owes) = self.owes.entry(kernel).or_default().get_mut(&other)
-            && owes.newest == Some(connection)
+            && owes.bound == Some(connection)
         {
-            owes.newest = None;
+            owes.bound = None;
         }
     }
 
     fn committed(&mut self, kernel: KernelNo, machine: &Machine) -> Result<(), String> {
         let Some(store) = machine.node().map(sturdy_node::Node::store) else { return Ok(()) };
         for (&other, owes) in self.owes.entry(kernel).or_default() {
-            let Some(newest) = owes.newest.filter(|_| owes.heard) else { continue };
-            let spoken = self.lines.conversation(newest).map(|conversation| conversation.number);
+            let Some(bound) = owes.bound.filter(|_| owes.heard) else { continue };
+            let spoken = self.lines.conversation(bound).map(|conversation| conversation.number);
             match standing(store, other) {
                 Some((conversation, highest)) if Some(conversation) == spoken => {
                     let held = owes.is_held_to(machine.now(), highest);
                     held.map_err(|what| format!("kernel {kernel}, to kernel {other}: {what}"))?;
                 }
-                _ => owes.begins_anew(Some(newest), 0),
+                _ => owes.begins_anew(Some(bound), 0),
             }
         }
         Ok(())
@@ -139,16 +144,11 @@ impl Checker for AcksInTime {
     fn see(&mut self, kernel: KernelNo, seen: &Seen, machines: &[Machine]) -> Result<(), String> {
         self.lines.see(kernel, seen);
         match seen {
-            Seen::Event(Event::Connected { connection, peer, .. }) => {
-                if let Some(other) = kernel_of(peer) {
-                    self.changes(kernel, other, Some(*connection), machines);
-                }
-            }
             Seen::Event(Event::Disconnected { connection }) | Seen::Outer(Effect::HangUp { connection }) => {
                 self.goes(kernel, *connection, machines);
             }
-            Seen::Event(Event::Received { connection, frame }) => self.receives(kernel, *connection, frame),
-            Seen::Outer(Effect::Transmit { connection, bytes }) => self.transmits(kernel, *connection, bytes),
+            Seen::Event(Event::Received { connection, frame }) => self.receives(kernel, *connection, frame, machines),
+            Seen::Outer(Effect::Transmit { connection, bytes }) => self.transmits(kernel, *connection, bytes, machines),
             Seen::LetOut => {
                 if let Some(machine) = machines.get(kernel) {
                     self.committed(kernel, machine)?;
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     fn owes(acknowledged: u64) -> Owes {
-        Owes { newest: Some(ConnectionId(1)), heard: true, acknowledged, since: None }
+        Owes { bound: Some(ConnectionId(1)), heard: true, acknowledged, since: None }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! L8, L13: kernels of our kind do not accuse each other: a peer is said to have offended, or to have lost its state, only
-//! when a store was lost or set back, or a limit of names was reached.
+//! when a store was lost or set back, one of both was forgotten, or a limit of names was reached.
 //!
-//! Lenient: after the store of either was lost or set back anything may be said of it, for good.
+//! Lenient: after that anything may be said of it and by it, for good.
 
 use super::Checker;
 use super::lines::kernel_of;
@@ -9,14 +9,14 @@ use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use std::collections::BTreeSet;
-use sturdy_kernel::{Effect, Notice};
+use sturdy_kernel::{Effect, Event, Notice, Request};
 use sturdy_store::{Read, Remotes};
 
 /// One checker for all kernels.
 pub struct Honest {
     /// Limits so low that honest messages exceed them.
     low_limits: bool,
-    /// Kernels whose stores were lost or set back.
+    /// Kernels whose stores were lost or set back, or that have forgotten somebody.
     excused: BTreeSet<KernelNo>,
 }
 
@@ -36,6 +36,10 @@ impl Checker for Honest {
     fn see(&mut self, kernel: KernelNo, seen: &Seen, machines: &[Machine]) -> Result<(), String> {
         let (remote, why) = match seen {
             Seen::Begun { with: BeginsWith::NoStore | BeginsWith::OldCopy, process, .. } if process.boot > 1 => {
+                self.excused.insert(kernel);
+                return Ok(());
+            }
+            Seen::Event(Event::Asked(_, Request::ForgetPeer(_))) => {
                 self.excused.insert(kernel);
                 return Ok(());
             }

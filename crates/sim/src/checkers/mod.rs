@@ -29,7 +29,6 @@ pub use exactly_once::ExactlyOnce;
 pub use honest::Honest;
 pub use incarnations::Incarnations;
 pub use leaks::{Leaks, Liveness};
-pub use lines::kernel_of;
 pub use only_given::OnlyGiven;
 
 use crate::machine::Machine;

@@ -4,11 +4,8 @@
 
 use super::{Step, World};
 use crate::checkers::Violation;
-use crate::checkers::kernel_of;
-use crate::machine::peer;
-use crate::seen::KernelNo;
 use sturdy_kernel::{Event, Request};
-use sturdy_store::{Read, RemoteState, Remotes};
+use sturdy_store::{Outbox, Read, RemoteState, Remotes};
 
 /// Rounds in which everything must have come to rest.
 const ROUNDS: usize = 3_000;
@@ -32,24 +29,42 @@ impl World {
         for connection in self.network.lines() {
             self.break_line(connection, None)?;
         }
-        for kernel in 0..self.machines.len() {
-            for other in self.not_open(kernel) {
-                let order = self.hosts[kernel].order(Request::ReconnectPeer(peer(other)));
-                self.ask(kernel, order)?;
-            }
-        }
         self.knobs.quiet.set(true);
+        self.reconnect(|state| state != RemoteState::Open)?;
+        self.settle()?;
+        self.nobody_has_to_be_told()?;
+        self.reconnect(|_| true)?;
         self.settle()?;
         self.at_rest()?;
         self.let_go()
     }
 
-    /// Peers that a kernel talks to again only if somebody asks it to. All others it dials by itself, if it has to.
-    fn not_open(&self, kernel: KernelNo) -> Vec<KernelNo> {
-        let Some(node) = self.machines[kernel].node() else { return Vec::new() };
-        let remotes = node.store().scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default();
-        let closed = remotes.into_iter().filter(|(_, record)| record.state != RemoteState::Open);
-        closed.filter_map(|(_, record)| kernel_of(&record.peer)).collect()
+    /// Operators have these connections opened again.
+    fn reconnect(&mut self, wanted: impl Fn(RemoteState) -> bool) -> Step {
+        for kernel in 0..self.machines.len() {
+            let Some(node) = self.machines[kernel].node() else { continue };
+            let remotes = node.store().scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default();
+            for (_, record) in remotes.into_iter().filter(|(_, record)| wanted(record.state)) {
+                let order = self.hosts[kernel].order(Request::ReconnectPeer(record.peer));
+                self.ask(kernel, order)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever has something for a peer dials it by himself, unless it was closed or given up (G8).
+    fn nobody_has_to_be_told(&self) -> Step {
+        for machine in &self.machines {
+            let Some(store) = machine.node().map(sturdy_node::Node::store) else { continue };
+            for (remote, record) in store.scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default() {
+                let waiting = store.scan::<Outbox>(&remote, None, usize::MAX).unwrap_or_default().len();
+                if record.state == RemoteState::Open && waiting > 0 {
+                    let what = format!("kernel {}: {waiting} messages wait for {}", machine.number, record.peer);
+                    return Err(self.violation("liveness", what));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn at_rest(&mut self) -> Step {
