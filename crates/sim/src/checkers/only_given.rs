@@ -3,7 +3,8 @@
 //! Every object and every promise has an identity here: who made it. A vat's name for something is given its identity
 //! when the vat is told of it, out of what the sender of that message named in the same slot, however many kernels lie
 //! between them. Told again under the same name it must be the same thing; a message must have come to the object that
-//! its sender meant; the value of a settled promise must mention what its decider mentioned.
+//! its sender meant; the value of a settled promise must mention what its decider mentioned. What a lying peer
+//! has forged, naming what it was not given, never comes to anybody.
 //!
 //! Lenient: what hosts pass on has no identity, except objects of vats of their own kernel, which are looked up in its
 //! store. What has no identity is not compared. After a store was set back a vat's names are learned anew.
@@ -11,6 +12,7 @@
 use super::Checker;
 use super::facts::Facts;
 use crate::actor::MessageName;
+use crate::liar::FORGED;
 use crate::machine::Machine;
 use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
 use std::collections::BTreeMap;
@@ -107,6 +109,9 @@ impl OnlyGiven {
     fn delivered(&mut self, place: Place, run: RunId, delivery: &Delivery) -> Result<(), String> {
         match delivery {
             Delivery::Message { target, message } => {
+                if message.methargs.body == FORGED {
+                    return Err(format!("{} of kernel {} is told what a liar has forged", place.1, place.0));
+                }
                 let Some(name) = MessageName::of(&message.methargs.body) else { return Ok(()) };
                 let Some(named) = self.messages.get(&name).cloned() else { return Ok(()) };
                 let mut told = || -> Result<(), String> {
@@ -132,6 +137,9 @@ impl OnlyGiven {
     }
 
     fn notified(&mut self, place: Place, run: RunId, one: &Resolution<VRef>) -> Result<(), String> {
+        if one.value.body == FORGED {
+            return Err(format!("{} of kernel {} is told what a liar has forged", place.1, place.0));
+        }
         let Some(promise) = self.meaning(place, run, one.promise) else { return Ok(()) };
         let values = self.settled.get(&promise).cloned().unwrap_or_default();
         let slots = &one.value.slots;
