@@ -21,7 +21,7 @@ use crate::plan::{Fault, Plan};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use crate::trace::{Trace, TraceTo};
 use std::rc::Rc;
-use sturdy_kernel::{DeathNote, Effect, Event, Request, Ticket};
+use sturdy_kernel::{DeathNote, Effect, Event, Notice, Request, Ticket};
 use sturdy_remote::Side;
 use sturdy_types::{ConnectionId, Millis};
 
@@ -43,6 +43,10 @@ pub struct Report {
     pub deaths: u64,
     /// Faults that happened.
     pub faults: u64,
+    /// Frames that liars put on the wire.
+    pub lies: u64,
+    /// What kernels found in messages that an honest peer would not say.
+    pub offences: u64,
     /// Audits made.
     pub audits: u64,
     /// Virtual time that passed, in milliseconds.
@@ -60,6 +64,8 @@ impl Report {
         self.frames += other.frames;
         self.deaths += other.deaths;
         self.faults += other.faults;
+        self.lies += other.lies;
+        self.offences += other.offences;
         self.audits += other.audits;
         self.time_ms += other.time_ms;
     }
@@ -196,6 +202,7 @@ impl World {
                 Seen::Committed(_) => self.report.commits += 1,
                 Seen::Ended => self.report.deaths += 1,
                 Seen::Outer(Effect::Transmit { .. }) => self.report.frames += 1,
+                Seen::Outer(Effect::Notice(Notice::PeerOffended { .. })) => self.report.offences += 1,
                 _ => {}
             }
             let step = self.step;

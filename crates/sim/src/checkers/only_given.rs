@@ -263,6 +263,7 @@ impl Checker for OnlyGiven {
 mod tests {
     use super::*;
     use crate::checkers::testing::{begun, deliver, name, says, send, settled, told};
+    use sturdy_types::CapData;
 
     /// A checker that has seen this, all of it right.
     fn after(seen: &[(KernelNo, Seen)]) -> OnlyGiven {
@@ -337,6 +338,15 @@ mod tests {
         assert!(told_of(&[]).is_ok(), "the kernel may reject it");
         assert!(told_of(&[VRef::Export(8)]).is_err());
         assert!(told_of(&[VRef::Import(8), VRef::Import(9)]).is_err());
+    }
+
+    #[test]
+    fn what_a_liar_has_forged_comes_to_nobody() {
+        let message = Message { methargs: CapData::plain(FORGED), result: None };
+        let called = told(1, Delivery::Message { target: VRef::ROOT, message });
+        assert!(after(&[]).see(0, &called, &[]).is_err());
+        let notified = told(1, Delivery::Notify(vec![settled(VRef::PromiseImport(1), false, FORGED, &[])]));
+        assert!(after(&[]).see(0, &notified, &[]).is_err());
     }
 
     #[test]

@@ -96,7 +96,10 @@ impl World {
         for deed in deeds {
             match deed {
                 Deed::Dial(kernel) => self.dial(end, kernel)?,
-                Deed::Say(connection, frame) => self.network.send(end, connection, frame),
+                Deed::Say(connection, frame) => {
+                    self.report.lies += 1;
+                    self.network.send(end, connection, frame);
+                }
                 Deed::HangUp(connection) => {
                     self.liars[number].disconnected(connection);
                     self.break_line(connection, Some(end))?;
