@@ -7,6 +7,7 @@
 
 mod lies;
 mod talk;
+mod words;
 
 use crate::dice::Dice;
 use crate::host::Url;

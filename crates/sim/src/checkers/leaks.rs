@@ -15,7 +15,8 @@ use crate::plan::{Fault, Plan};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use sturdy_store::{
     Calls, ClistByKref, DoomedVats, GcActions, Inbox, Objects, Outbox, Owner, PromiseQueue, Promises, Read,
-    Redemptions, RemoteRefs, RemoteState, Remotes, Retiring, Store, StoreFault, Urls, VatCursors, VatStatus, Vats, Withheld,
+    Redemptions, RemoteRefs, RemoteState, Remotes, Retiring, Store, StoreFault, Urls, VatCursors, VatStatus, Vats,
+    Withheld,
 };
 use sturdy_types::VRef;
 

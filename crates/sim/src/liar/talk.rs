@@ -93,7 +93,9 @@ impl Talk {
             Verdict::StateLost { conversation, .. } => {
                 self.begin(conversation);
                 let given = std::mem::take(&mut self.given);
-                given.into_iter().for_each(|name| self.is_gone(name));
+                for name in given {
+                    self.is_gone(name);
+                }
             }
             Verdict::Ended { conversation } => self.begin(conversation),
         }
@@ -120,7 +122,9 @@ impl Talk {
             self.is_gone(name);
         }
         let open: Vec<RRef> = self.decides.drain(..).chain(self.asked.drain(..)).collect();
-        open.into_iter().for_each(|name| self.is_gone(name));
+        for name in open {
+            self.is_gone(name);
+        }
         self.redemptions.clear();
     }
 
@@ -291,8 +295,7 @@ impl Talk {
 
     /// Lets go of an object, at once or in two steps.
     pub fn let_go(&mut self, dice: &mut Dice) -> Vec<String> {
-        let objects: Vec<RRef> =
-            self.given.iter().copied().filter(|name| matches!(name, RRef::Import(_))).collect();
+        let objects: Vec<RRef> = self.given.iter().copied().filter(|name| matches!(name, RRef::Import(_))).collect();
         let Some(name) = dice.pick(&objects) else { return Vec::new() };
         self.given.remove(&name);
         self.is_gone(name);

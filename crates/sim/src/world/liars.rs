@@ -26,10 +26,7 @@ pub(super) fn all(plan: &Plan) -> Vec<Liar> {
 pub(super) fn some_patience(dice: &mut Dice) -> Patience {
     let attempts = 1 + dice.below(4) as u64;
     let ms = 1 + dice.below(100_000) as u64;
-    Patience {
-        max_attempts: (!dice.once_in(3)).then_some(attempts),
-        give_up_after_ms: dice.once_in(2).then_some(ms),
-    }
+    Patience { max_attempts: (!dice.once_in(3)).then_some(attempts), give_up_after_ms: dice.once_in(2).then_some(ms) }
 }
 
 impl World {
@@ -123,7 +120,8 @@ impl World {
     pub(super) fn dial_fails(&mut self, from: KernelNo, to: KernelNo) -> Step {
         let peer = self.peer_id(to);
         self.event(from, Event::DialFailed { peer: peer.clone() })?;
-        let wanted = self.machines.get(from).and_then(crate::machine::Machine::node).is_some_and(|node| node.wants(&peer));
+        let wanted =
+            self.machines.get(from).and_then(crate::machine::Machine::node).is_some_and(|node| node.wants(&peer));
         if !wanted {
             self.network.withdraw(from, to);
         }
