@@ -12,6 +12,7 @@ pub mod defects;
 pub mod dice;
 pub mod heaps;
 pub mod host;
+pub mod liar;
 pub mod log;
 pub mod machine;
 pub mod network;

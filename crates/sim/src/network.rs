@@ -37,6 +37,11 @@ impl Network {
         self.wishes.insert((from, to));
     }
 
+    /// A kernel does not want to talk to another any more.
+    pub fn withdraw(&mut self, from: KernelNo, to: KernelNo) {
+        self.wishes.remove(&(from, to));
+    }
+
     /// Wishes that can be granted now.
     pub fn wishes(&self, now: Millis) -> Vec<(KernelNo, KernelNo)> {
         let open =
@@ -118,11 +123,6 @@ impl Network {
     /// A line ends. Returns who was at its ends.
     pub fn close(&mut self, id: ConnectionId) -> Option<[KernelNo; 2]> {
         self.lines.remove(&id).map(|line| line.ends)
-    }
-
-    /// A kernel does not want to talk to another any more.
-    pub fn unwish(&mut self, from: KernelNo, to: KernelNo) {
-        self.wishes.remove(&(from, to));
     }
 
     /// The process of a kernel is gone. Who is at the other ends of its lines does not notice yet, and hears what was on

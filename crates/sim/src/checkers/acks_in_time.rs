@@ -81,7 +81,7 @@ impl AcksInTime {
         let owes = self.owes.entry(kernel).or_default().entry(other).or_default();
         match said(frame) {
             Said::Ack(ack) | Said::Message { ack: Some(ack), .. } => owes.acknowledged = owes.acknowledged.max(ack),
-            Said::Hello { answers: true, .. } => return self.changes(kernel, other, Some(connection), machines),
+            Said::Hello { answers: true, .. } => self.changes(kernel, other, Some(connection), machines),
             Said::Hello { .. } | Said::Message { ack: None, .. } | Said::Nothing => {}
         }
     }

@@ -14,7 +14,7 @@ pub mod facts;
 mod honest;
 mod incarnations;
 mod leaks;
-mod lines;
+pub mod lines;
 mod only_given;
 #[cfg(test)]
 mod testing;

@@ -4,6 +4,7 @@
 
 use super::{Step, World};
 use crate::checkers::Violation;
+use crate::checkers::lines::kernel_of;
 use sturdy_kernel::{Event, Request};
 use sturdy_store::{Outbox, Read, RemoteState, Remotes};
 
@@ -26,6 +27,7 @@ impl World {
             self.commit(kernel, usize::MAX)?;
         }
         self.notice_half_closed()?;
+        self.silence_liars()?;
         for connection in self.network.lines() {
             self.break_line(connection, None)?;
         }
@@ -44,7 +46,8 @@ impl World {
         for kernel in 0..self.machines.len() {
             let Some(node) = self.machines[kernel].node() else { continue };
             let remotes = node.store().scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default();
-            for (_, record) in remotes.into_iter().filter(|(_, record)| wanted(record.state)) {
+            let kernels = remotes.into_iter().filter(|(_, record)| kernel_of(&record.peer).is_some());
+            for (_, record) in kernels.filter(|(_, record)| wanted(record.state)) {
                 let order = self.hosts[kernel].order(Request::ReconnectPeer(record.peer));
                 self.ask(kernel, order)?;
             }
@@ -58,7 +61,7 @@ impl World {
             let Some(store) = machine.node().map(sturdy_node::Node::store) else { continue };
             for (remote, record) in store.scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default() {
                 let waiting = store.scan::<Outbox>(&remote, None, usize::MAX).unwrap_or_default().len();
-                if record.state == RemoteState::Open && waiting > 0 {
+                if record.state == RemoteState::Open && waiting > 0 && kernel_of(&record.peer).is_some() {
                     let what = format!("kernel {}: {waiting} messages wait for {}", machine.number, record.peer);
                     return Err(self.violation("liveness", what));
                 }
@@ -96,7 +99,7 @@ impl World {
                 continue;
             }
             for (from, to) in wishes {
-                self.grant(from, to)?;
+                self.dial(from, to)?;
             }
             for way in ways {
                 while self.network.ways(self.now).contains(&way) {

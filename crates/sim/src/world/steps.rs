@@ -16,8 +16,7 @@ impl World {
         let busy: Vec<KernelNo> = self.kernels_with(|machine| machine.pending() > 0);
         let open: Vec<KernelNo> = self.kernels_with(Machine::has_uncommitted);
         let ways = self.network.ways(self.now);
-        let mut wishes = self.network.wishes(self.now);
-        wishes.extend(self.network.vain_wishes(self.now));
+        let wishes = self.network.wishes(self.now);
         let pace = &self.plan.pace;
         let if_any = |weight: u32, empty: bool| if empty { 0 } else { weight };
         let weights = [
@@ -33,7 +32,7 @@ impl World {
             0 => self.dice.pick(&busy).map_or(Ok(()), |kernel| self.work(kernel).map(drop)),
             1 => self.dice.pick(&open).map_or(Ok(()), |kernel| self.commit(kernel, usize::MAX)),
             2 => self.dice.pick(&ways).map_or(Ok(()), |way| self.carry(way)),
-            3 => self.dice.pick(&wishes).map_or(Ok(()), |(from, to)| self.grant(from, to)),
+            3 => self.dice.pick(&wishes).map_or(Ok(()), |(from, to)| self.dial(from, to)),
             4 => {
                 let ms = self.some_time();
                 self.pass(ms)
