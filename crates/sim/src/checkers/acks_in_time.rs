@@ -9,7 +9,7 @@ use super::Checker;
 use super::lines::{Lines, Said, said};
 use crate::machine::{Machine, peer};
 use crate::seen::{KernelNo, Seen};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Effect, Event};
 use sturdy_store::{Read, RemoteCursors, Remotes, RemotesByPeer, Store};
 use sturdy_types::{ConnectionId, Millis};
@@ -37,6 +37,8 @@ struct Owes {
 #[derive(Default)]
 pub struct AcksInTime {
     lines: Lines,
+    /// Connections that a kernel has bound: a repeated greeting changes nothing.
+    greeted: BTreeSet<(KernelNo, ConnectionId)>,
     owes: BTreeMap<KernelNo, BTreeMap<KernelNo, Owes>>,
 }
 
@@ -76,27 +78,31 @@ impl Owes {
 }
 
 impl AcksInTime {
-    fn transmits(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8], machines: &[Machine]) {
+    fn transmits(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8]) {
         let Some(other) = self.lines.other_end(connection, kernel) else { return };
         let owes = self.owes.entry(kernel).or_default().entry(other).or_default();
         match said(frame) {
             Said::Ack(ack) | Said::Message { ack: Some(ack), .. } => owes.acknowledged = owes.acknowledged.max(ack),
-            Said::Hello { answers: true, .. } => self.changes(kernel, other, Some(connection), machines),
             Said::Hello { .. } | Said::Message { ack: None, .. } | Said::Nothing => {}
         }
     }
 
     fn receives(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8], machines: &[Machine]) {
-        if let (Said::Hello { answers: true, .. }, Some(other)) =
-            (said(frame), self.lines.other_end(connection, kernel))
-        {
-            self.changes(kernel, other, Some(connection), machines);
+        if let (Said::Hello { .. }, Some(other)) = (said(frame), self.lines.other_end(connection, kernel)) {
+            self.binds(kernel, other, connection, machines);
         } else if let (Said::Message { .. }, Some(_), Some(other)) =
             (said(frame), self.lines.conversation(connection), self.lines.other_end(connection, kernel))
             && let Some(owes) = self.owes.entry(kernel).or_default().get_mut(&other)
             && owes.bound == Some(connection)
         {
             owes.heard = true;
+        }
+    }
+
+    /// A greeting was heard, which binds the connection.
+    fn binds(&mut self, kernel: KernelNo, other: KernelNo, connection: ConnectionId, machines: &[Machine]) {
+        if self.greeted.insert((kernel, connection)) {
+            self.changes(kernel, other, Some(connection), machines);
         }
     }
 
@@ -148,7 +154,7 @@ impl Checker for AcksInTime {
                 self.goes(kernel, *connection, machines);
             }
             Seen::Event(Event::Received { connection, frame }) => self.receives(kernel, *connection, frame, machines),
-            Seen::Outer(Effect::Transmit { connection, bytes }) => self.transmits(kernel, *connection, bytes, machines),
+            Seen::Outer(Effect::Transmit { connection, bytes }) => self.transmits(kernel, *connection, bytes),
             Seen::LetOut => {
                 if let Some(machine) = machines.get(kernel) {
                     self.committed(kernel, machine)?;
