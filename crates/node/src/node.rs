@@ -237,13 +237,7 @@ impl Node {
             _ => None,
         };
         let ticket = if let Event::Asked(ticket, _) = &event { Some(*ticket) } else { None };
-        let left_behind = if let Event::Delivered { vat, outcome, .. } = &event
-            && defect::broken(Defect::UndoneCrankLeavesState)
-        {
-            Some((*vat, outcome.state.clone()))
-        } else {
-            None
-        };
+        let left_behind = state_left_behind(&event);
         let counts_a_death = matches!(&event, Event::Boot { died_on: Some(_), .. });
         match self.turn(now, |ctx| apply(ctx, event, plan.as_ref())) {
             Ok(inner) => {
@@ -430,6 +424,16 @@ impl Node {
             self.flight.note(now, "fault", None, 0);
         }
         result
+    }
+}
+
+/// The state that an undone crank leaves behind: none, but where a defect is sown.
+fn state_left_behind(event: &Event) -> Option<(VatId, StateDelta)> {
+    match event {
+        Event::Delivered { vat, outcome, .. } if defect::broken(Defect::UndoneCrankLeavesState) => {
+            Some((*vat, outcome.state.clone()))
+        }
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::checkers::Violation;
 use crate::plan::Plan;
 use crate::run::{Verdict, run};
 use crate::trace::TraceTo;
+use std::fmt::Write;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -89,7 +90,7 @@ pub fn table(all: &[Caught]) -> String {
         let (checker, seed) = by.as_ref().map_or(("nobody".to_owned(), "-".to_owned()), |(seed, violation)| {
             (violation.checker.to_owned(), seed.to_string())
         });
-        text.push_str(&format!("| {defect:?} | {} | {checker} | {seed} |\n", defect.what()));
+        let _ = writeln!(text, "| {defect:?} | {} | {checker} | {seed} |", defect.what());
     }
     text
 }
