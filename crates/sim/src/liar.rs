@@ -228,7 +228,7 @@ impl Liar {
             6 | 7 => talk.settle(dice),
             8 => talk.answer_redemption(dice),
             9 => talk.ack(kind),
-            10 => return talk.unacknowledged().collect(),
+            10 if dice.once_in(3) => return talk.unacknowledged().collect(),
             11 => return talk.let_go(dice),
             12 => Some(talk.say(Body::Deliver(Delivered::BringOutYourDead))),
             _ => {

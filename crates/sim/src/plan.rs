@@ -176,7 +176,7 @@ impl Plan {
         };
         let mut limits = limits(&mut dice);
         if faults.contains_key(&Fault::Liars) {
-            limits_against_liars(&mut limits, &mut later);
+            limits_against_liars(&mut limits, &mut later, kernels);
         }
         Self {
             seed,
@@ -229,12 +229,13 @@ impl Plan {
 }
 
 /// What liars may fill is smaller in some runs.
-fn limits_against_liars(limits: &mut KernelLimits, dice: &mut Dice) {
+fn limits_against_liars(limits: &mut KernelLimits, dice: &mut Dice, kernels: usize) {
     if dice.once_in(4) {
         limits.body_bytes = 5_000;
     }
     if dice.once_in(4) {
-        limits.strangers = 1 + dice.below(3);
+        // Every honest peer may be one, and stays one as long as it is refused what it asks.
+        limits.strangers = kernels + dice.below(3);
     }
     if dice.once_in(6) {
         limits.remote_reserved_bytes = 20_000;
