@@ -104,13 +104,21 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 pub(crate) enum Command {
     Request(Box<Request>, Reply<Result<Answer, Refused>>),
     /// Something that is answered like a call. Whoever gave it a name can ask for the result again.
-    Call { request: Box<Request>, named: bool, reply: Reply<Result<Settled, Refused>> },
+    Call {
+        request: Box<Request>,
+        named: bool,
+        reply: Reply<Result<Settled, Refused>>,
+    },
     Acknowledge(CallId),
     Inspect(KRef, Reply<Option<RefInfo>>),
     Stats(Reply<Stats>),
     Network(Reply<Result<NetworkInfo, String>>),
     WhenQuiet(Reply<()>),
-    ServiceAnswered { call: ServiceCallId, rejected: bool, value: CapData<KRef> },
+    ServiceAnswered {
+        call: ServiceCallId,
+        rejected: bool,
+        value: CapData<KRef>,
+    },
     Shutdown(Reply<()>),
 }
 
@@ -181,7 +189,8 @@ impl Handle {
         let mut network = self.network().await?;
         match self.request(Request::Peers).await? {
             Answer::Peers(peers) => {
-                let view = |info: PeerInfo| PeerView { link: network.peers.remove(&info.peer).unwrap_or_default(), info };
+                let view =
+                    |info: PeerInfo| PeerView { link: network.peers.remove(&info.peer).unwrap_or_default(), info };
                 Ok(peers.into_iter().map(view).collect())
             }
             other => Err(unfitting("its peers", &other)),

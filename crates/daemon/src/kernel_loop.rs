@@ -154,13 +154,13 @@ impl KernelLoop {
     /// The first events of the process: the boot, then the services that vats may already be calling.
     pub(crate) fn begin(&mut self, boot: Event) -> Result<(), Broken> {
         self.event(boot)?;
+        for name in [URL_ISSUER, URL_REDEEMER] {
+            self.ask_for_nobody(Request::RegisterService { name: name.to_owned(), system_only: false })?;
+        }
         let declared: Vec<_> = self.services.declared().map(|(name, access)| (name.to_owned(), access)).collect();
         for (name, access) in declared {
             let system_only = access == crate::services::ServiceAccess::SystemOnly;
             self.ask_for_nobody(Request::RegisterService { name, system_only })?;
-        }
-        for name in [URL_ISSUER, URL_REDEEMER] {
-            self.ask_for_nobody(Request::RegisterService { name: name.to_owned(), system_only: false })?;
         }
         if let Some(network) = &self.network {
             network.close_the_closed(&self.node).map_err(Fault::Store)?;

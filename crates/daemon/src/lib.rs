@@ -36,7 +36,7 @@ pub use look::{LookError, StoreView};
 pub use network::{LinkInfo, NetworkConfig, NetworkInfo, NetworkNews, NetworkSwitch, Way};
 pub use services::{ServiceAccess, ServiceCall, Services};
 pub use sturdy_node::kernel::{
-    Answer, LaunchRequest, Lasts, Notice, OnClose, PeerInfo, Refused, Request, ServiceInfo, Status, SubclusterInfo,
+    Answer, Lasts, LaunchRequest, Notice, OnClose, PeerInfo, Refused, Request, ServiceInfo, Status, SubclusterInfo,
     URL_ISSUER, URL_REDEEMER, UrlInfo, UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
 };
 pub use sturdy_store::{PeerKind, RemoteState, UrlUses};

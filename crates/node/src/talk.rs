@@ -44,7 +44,15 @@ pub(crate) struct Scene<'s, R> {
 impl Talk {
     pub fn new(connection: ConnectionId, kind: PeerKind, first_pending: u64, heard: u64) -> Self {
         let limits = if kind == PeerKind::Whatever { PacerLimits::toward_whatever() } else { PacerLimits::default() };
-        Self { connection, kind, pacer: Pacer::new(limits, first_pending), heard, waits_for_window: false, told_room: None, asked: None }
+        Self {
+            connection,
+            kind,
+            pacer: Pacer::new(limits, first_pending),
+            heard,
+            waits_for_window: false,
+            told_room: None,
+            asked: None,
+        }
     }
 
     pub fn speak<R: Read>(&mut self, scene: &Scene<'_, R>, out: &mut Vec<Effect>) -> Result<(), StoreFault> {

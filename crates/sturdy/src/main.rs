@@ -9,6 +9,7 @@ mod colon;
 mod differences;
 mod new;
 mod out;
+mod peers;
 mod prompt;
 mod run;
 mod session;
