@@ -21,6 +21,8 @@ mod look;
 mod network;
 mod peers;
 mod release;
+mod rest;
+mod restore;
 mod services;
 mod strict_json;
 mod watchdog;
@@ -34,6 +36,8 @@ pub use heaps::{MakeRuntimes, Runtimes};
 pub use identity::{IdentityError, identity_file};
 pub use look::{LookError, StoreView};
 pub use network::{LinkInfo, NetworkConfig, NetworkInfo, NetworkNews, NetworkSwitch, Way};
+pub use rest::{ResetReport, RestError, RestingKernel};
+pub use restore::{Existing, RestoreError, Restored, restore_store};
 pub use services::{ServiceAccess, ServiceCall, Services};
 pub use sturdy_node::kernel::{
     Answer, Lasts, LaunchRequest, Notice, OnClose, PeerInfo, Refused, Request, ServiceInfo, Status, SubclusterInfo,

@@ -4,16 +4,20 @@
 //! again, if at all, without their secret.
 
 use crate::colon::Failed;
+use crate::describe;
 use crate::out::{self, End};
 use crate::session::{Done, Form, Session, print_json};
 use crate::show;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sturdy_daemon::{
-    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerInfo, PeerKind, PeerView, RemoteState, Request, RequestError,
-    UrlInfo, UrlTerms, UrlUse, UrlUses, WhichUrl, Wire,
+    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerInfo, PeerView, Request, RequestError, UrlTerms, UrlUse,
+    WhichUrl,
 };
-use sturdy_smallcaps::Value;
+use sturdy_types::json_string;
+
+/// What has no value, as the session prints it for programs.
+const UNDEFINED: &str = "{\"@undefined\":true}";
 
 /// What a command answers.
 pub enum Told {
@@ -21,8 +25,8 @@ pub enum Told {
     Value {
         /// For people.
         text: String,
-        /// For programs.
-        value: Value,
+        /// For programs, as JSON.
+        json: String,
     },
     /// The session has printed the answer itself.
     Already(Done),
@@ -61,7 +65,7 @@ pub async fn peers(session: &Session, words: &[&str]) -> Result<Told, Failed> {
     };
     let peer = which_peer(session, words[1]).await?;
     ask(session, request(peer)).await?;
-    Ok(Told::Value { text: "done".into(), value: Value::Undefined })
+    Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
 }
 
 async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, Failed> {
@@ -94,7 +98,7 @@ async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, 
         out::note("warning: nobody reaches this kernel: it was started without --listen or --relay");
     }
     let text = issued.url.reveal();
-    Ok(Told::Value { value: Value::String(text.clone()), text })
+    Ok(Told::Value { json: json_string(&text), text })
 }
 
 async fn redeem(session: &mut Session, line: &str, url: &str, name: Option<&str>) -> Result<Told, Failed> {
@@ -116,10 +120,9 @@ async fn list(session: &Session) -> Result<Told, Failed> {
         Answer::Urls(urls) => urls,
         other => return Err(Failed::Told(format!("the kernel answered {other:?}"))),
     };
-    let lines: Vec<String> = urls.iter().map(url_line).collect();
-    let text =
-        if lines.is_empty() { "no URL was issued that still stands for anything".into() } else { lines.join("\n") };
-    Ok(Told::Value { text, value: Value::Array(urls.iter().map(url_value).collect()) })
+    let lines: Vec<String> = urls.iter().map(describe::url).collect();
+    let text = if lines.is_empty() { "no URLs were issued, or all have ended".into() } else { lines.join("\n") };
+    Ok(Told::Value { text, json: json_list(urls.iter().map(describe::url_json)) })
 }
 
 async fn revoke(session: &Session, which: &str) -> Result<Told, Failed> {
@@ -131,43 +134,7 @@ async fn revoke(session: &Session, which: &str) -> Result<Told, Failed> {
         WhichUrl::Number(number)
     };
     ask(session, Request::RevokeUrl(which)).await?;
-    Ok(Told::Value { text: "done".into(), value: Value::Undefined })
-}
-
-fn url_line(info: &UrlInfo) -> String {
-    let uses = match &info.uses {
-        UrlUses::Many => String::new(),
-        UrlUses::Once => ", for one use".into(),
-        UrlUses::Used { .. } => ", used up".into(),
-    };
-    let until = info.expires_at.map_or_else(String::new, |at| format!(", until {}", moment(at)));
-    let times = match info.redeemed {
-        0 => "never redeemed".to_owned(),
-        1 => "redeemed once".to_owned(),
-        times => format!("redeemed {times} times"),
-    };
-    let ephemeral = if info.lasts == Lasts::UntilItsVatRestarts { ", ephemeral" } else { "" };
-    format!("{}: <{}>, issued {}, {times}{uses}{until}{ephemeral}", info.id, info.object, moment(info.issued_at))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are what programs read here")]
-fn url_value(info: &UrlInfo) -> Value {
-    let uses = match &info.uses {
-        UrlUses::Many => "many",
-        UrlUses::Once => "once",
-        UrlUses::Used { .. } => "used",
-    };
-    let number = |number: u64| Value::Number(number as f64);
-    let mut properties = vec![
-        ("id".to_owned(), Value::String(info.id.to_string())),
-        ("object".to_owned(), Value::String(info.object.to_string())),
-        ("issuedAt".to_owned(), number(info.issued_at)),
-        ("redeemed".to_owned(), number(info.redeemed)),
-        ("uses".to_owned(), Value::string(uses)),
-        ("ephemeral".to_owned(), Value::Bool(info.lasts == Lasts::UntilItsVatRestarts)),
-    ];
-    properties.extend(info.expires_at.map(|at| ("expiresAt".to_owned(), number(at))));
-    Value::record(properties)
+    Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
 }
 
 async fn told_peers(session: &Session) -> Result<Told, Failed> {
@@ -179,35 +146,20 @@ async fn told_peers(session: &Session) -> Result<Told, Failed> {
         NetworkSwitch::On => lines.extend(network.addresses.iter().map(|address| format!("  reached at {address}"))),
     }
     lines.extend(views.iter().map(peer_lines));
-    Ok(Told::Value { text: lines.join("\n"), value: Value::Array(views.iter().map(peer_value).collect()) })
+    Ok(Told::Value { text: lines.join("\n"), json: json_list(views.iter().map(peer_json)) })
 }
 
+/// What is durable, then how the link is.
 fn peer_lines(view: &PeerView) -> String {
     let PeerView { info, link } = view;
-    let state = match (info.state, &link.way) {
-        (RemoteState::Closed, _) => "closed on purpose".to_owned(),
-        (_, Some(way)) => show::way(*way),
-        (RemoteState::GivenUp, None) => "given up".to_owned(),
-        (RemoteState::Open, None) if link.dialling => "being dialled".to_owned(),
-        (RemoteState::Open, None) => "not connected".to_owned(),
-    };
-    let round_trip = link.round_trip_ms.map_or_else(String::new, |ms| format!(", round trip {ms} ms"));
-    let kind = if info.kind == PeerKind::Whatever { ", not of our kind" } else { "" };
-    let incarnation = info.incarnation.as_deref().unwrap_or("not seen yet");
-    let mut text = format!(
-        "{} {}: {state}{kind}, {} waiting ({} bytes){round_trip}, incarnation {}",
-        info.id,
-        show::tame(&info.peer),
-        info.pending_messages,
-        info.pending_bytes,
-        show::tame(incarnation)
-    );
-    for (count, what) in
-        [(info.offences, "offences"), (info.refused, "messages refused"), (info.skipped, "numbers skipped")]
-    {
-        if count > 0 {
-            let _ = write!(text, ", {count} {what}"); // writing to a String cannot fail
-        }
+    let mut text = describe::peer(info);
+    match link.way {
+        Some(way) => drop(write!(text, "\n  {}", show::way(way))),
+        None if link.dialling => text.push_str("\n  not connected; it is being dialled"),
+        None => text.push_str("\n  not connected"),
+    }
+    if let Some(ms) = link.round_trip_ms {
+        let _ = write!(text, ", round trip {ms} ms"); // writing to a String cannot fail
     }
     if let Some(trouble) = &link.trouble {
         let _ = write!(text, "\n  last trouble: {}", show::tame(trouble));
@@ -215,41 +167,25 @@ fn peer_lines(view: &PeerView) -> String {
     text
 }
 
-#[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are what programs read here")]
-fn peer_value(view: &PeerView) -> Value {
+fn peer_json(view: &PeerView) -> String {
     let PeerView { info, link } = view;
-    let number = |number: u64| Value::Number(number as f64);
-    let state = match info.state {
-        RemoteState::Open => "open",
-        RemoteState::Closed => "closed",
-        RemoteState::GivenUp => "given up",
-    };
     let path = link.way.map(|way| match way.path {
         LinePath::Direct => "direct",
         LinePath::Relayed => "relayed",
     });
-    let wire = link.way.map(|way| match way.wire {
-        Wire::Sturdy => "sturdy",
-        Wire::Whatever => "whatever",
-    });
-    let text = |text: Option<&str>| text.map_or(Value::Null, Value::string);
-    Value::record([
-        ("id".to_owned(), Value::String(info.id.to_string())),
-        ("peer".to_owned(), Value::string(&info.peer)),
-        ("state".to_owned(), Value::string(state)),
-        ("connected".to_owned(), text(path)),
-        ("protocol".to_owned(), text(wire)),
-        ("dialling".to_owned(), Value::Bool(link.dialling)),
-        ("waiting".to_owned(), number(info.pending_messages)),
-        ("waitingBytes".to_owned(), number(info.pending_bytes)),
-        ("received".to_owned(), number(info.received)),
-        ("offences".to_owned(), number(info.offences)),
-        ("refused".to_owned(), number(info.refused)),
-        ("skipped".to_owned(), number(info.skipped)),
-        ("roundTripMs".to_owned(), link.round_trip_ms.map_or(Value::Null, number)),
-        ("incarnation".to_owned(), text(info.incarnation.as_deref())),
-        ("trouble".to_owned(), text(link.trouble.as_deref())),
-    ])
+    let trouble = link.trouble.as_deref().map_or_else(|| "null".to_owned(), json_string);
+    let durable = describe::peer_json(info);
+    format!(
+        "{},\"connected\":{},\"dialling\":{},\"roundTripMs\":{},\"trouble\":{trouble}}}",
+        durable.trim_end_matches('}'),
+        path.map_or_else(|| "null".to_owned(), json_string),
+        link.dialling,
+        link.round_trip_ms.map_or_else(|| "null".to_owned(), |ms| ms.to_string())
+    )
+}
+
+fn json_list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
 /// The peer that is meant: by its number, its id, or the beginning or end of its id.
@@ -298,47 +234,14 @@ fn duration(text: &str) -> Result<Duration, Failed> {
     Ok(Duration::from_secs(total))
 }
 
-/// A point in time as people write it, in UTC.
-fn moment(millis: u64) -> String {
-    let (days, seconds) = (millis / 86_400_000, millis / 1_000 % 86_400);
-    let (year, month, day) = civil(days);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
-}
-
-/// Year, month and day of the day with this number, the first being 1970-01-01.
-fn civil(mut days: u64) -> (u64, u64, u64) {
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    // Four centuries have the same number of days each.
-    let mut year = 1970 + days / 146_097 * 400;
-    days %= 146_097;
-    loop {
-        let of_year = if leap(year) { 366 } else { 365 };
-        if days < of_year {
-            break;
-        }
-        days -= of_year;
-        year += 1;
-    }
-    let february = if leap(year) { 29 } else { 28 };
-    let mut month = 1;
-    for of_month in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < of_month {
-            break;
-        }
-        days -= of_month;
-        month += 1;
-    }
-    (year, month, days + 1)
-}
-
 /// Prints what a command answered.
 pub fn print(session: &Session, line: &str, told: Told) -> Result<Done, End> {
     match told {
         Told::Already(done) => Ok(done),
-        Told::Value { text, value } => {
+        Told::Value { text, json } => {
             match session.form {
                 Form::Values => out::result(&text)?,
-                Form::Json => print_json(line, &value)?,
+                Form::Json => print_json(line, &json)?,
             }
             Ok(Done::Well)
         }
@@ -348,18 +251,6 @@ pub fn print(session: &Session, line: &str, told: Told) -> Result<Done, End> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn moments_are_told_in_utc() {
-        for (millis, text) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_400_000, "2000-02-29 00:00:00 UTC"),
-            (1_709_251_199_999, "2024-02-29 23:59:59 UTC"),
-            (4_102_444_800_000, "2100-01-01 00:00:00 UTC"),
-        ] {
-            assert_eq!(moment(millis), text);
-        }
-    }
 
     #[test]
     fn durations_have_a_unit() {

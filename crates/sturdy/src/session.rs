@@ -284,8 +284,8 @@ impl Session {
 }
 
 /// Prints the answer to a command for programs.
-pub fn print_json(text: &str, value: &Value) -> Result<(), End> {
-    let (call, value) = (json_string(&redact_urls(text)), plain_json::<KRef>(value, &[]));
+pub fn print_json(text: &str, value: &str) -> Result<(), End> {
+    let call = json_string(&redact_urls(text));
     out::result(&format!("{{\"call\":{call},\"ok\":true,\"value\":{value}}}"))
 }
 

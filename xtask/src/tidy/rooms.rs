@@ -57,7 +57,7 @@ const ROOMS: &[Room] = &[
             "sturdy-transport",
         ],
     ),
-    street("sturdy", &["sturdy-types", "sturdy-smallcaps", "sturdy-identity", "sturdy-daemon"]),
+    street("sturdy", &["sturdy-types", "sturdy-smallcaps", "sturdy-identity", "sturdy-transport", "sturdy-daemon"]),
     street(
         "sturdy-bench",
         &[
