@@ -5,14 +5,13 @@ use crate::death::DeathFile;
 use crate::facet;
 use crate::handle::{Ending, Handle};
 use crate::heaps::Heaps;
-use crate::identity::{self, IdentityError};
+use crate::identity::{self, IdentityError, Whoami};
 use crate::kernel_loop::{KernelLoop, Parts};
 use crate::network::Network;
 use crate::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use sturdy_identity::Identity;
 use sturdy_node::Node;
 use sturdy_node::kernel::{DeathNote, Event};
 use sturdy_store::{Engine, OpenError};
@@ -125,7 +124,7 @@ fn begin(
     handle: crate::handle::WeakHandle,
     host: tokio::runtime::Handle,
 ) -> Result<KernelLoop, StartError> {
-    let Opened { engine, death_file, died_on, home, identity } = open(config.place)?;
+    let Opened { engine, death_file, died_on, home, identity_home } = open(config.place)?;
     let mut fresh = [0; 16];
     getrandom::fill(&mut fresh)
         .map_err(|error| StartError::System { what: "random numbers", source: std::io::Error::other(error) })?;
@@ -134,16 +133,15 @@ fn begin(
     facet::register(&mut config.services, handle.clone());
     let watchdog = Watchdog::start(Duration::from_millis(config.limits.delivery_abort_ms))
         .map_err(|source| StartError::System { what: "a thread", source })?;
-    let (peer_id, network) = match (identity, &config.network) {
-        (Ok(identity), Some(network)) => {
+    let (whoami, network) = match &config.network {
+        // Without a network the identity is made when a URL needs it.
+        None => (whoami(identity_home)?, None),
+        Some(network) => {
+            let identity = identity_home.as_deref().map_or_else(identity::fresh, identity::of_home)?;
             let _runtime = host.enter();
             let network = Network::start(network, *identity.reveal_seed(), config.reporter.clone())?;
-            (Ok(identity.peer_id().to_string()), Some(network))
+            (Whoami::Known(identity.peer_id().to_string()), Some(network))
         }
-        (Ok(identity), None) => (Ok(identity.peer_id().to_string()), None),
-        (Err(error), Some(_)) => return Err(error.into()),
-        // Only what needs an identity is refused.
-        (Err(error), None) => (Err(error.to_string()), None),
     };
     let mut kernel = KernelLoop::new(Parts {
         node,
@@ -156,7 +154,7 @@ fn begin(
         ending,
         handle,
         host,
-        peer_id,
+        whoami,
         network,
     });
     kernel
@@ -165,27 +163,35 @@ fn begin(
     Ok(kernel)
 }
 
+fn whoami(home: Option<PathBuf>) -> Result<Whoami, IdentityError> {
+    match home {
+        Some(home) => Ok(Whoami::NotAsked(home)),
+        None => Ok(Whoami::Known(identity::fresh()?.peer_id().to_string())),
+    }
+}
+
 struct Opened {
     engine: Box<dyn Engine>,
     death_file: Option<DeathFile>,
     died_on: Option<DeathNote>,
     home: PathBuf,
-    identity: Result<Identity, IdentityError>,
+    /// Where the identity lies; without a directory it ends with the process.
+    identity_home: Option<PathBuf>,
 }
 
 fn open(place: Place) -> Result<Opened, StartError> {
     match place {
         Place::Engine(make) => {
             let home = PathBuf::from("(no directory)");
-            Ok(Opened { engine: make(), death_file: None, died_on: None, home, identity: identity::fresh() })
+            Ok(Opened { engine: make(), death_file: None, died_on: None, home, identity_home: None })
         }
         Place::Home(home) => {
             // The engine's lock comes first: it also guards the note and the identity.
             let engine = SqliteEngine::open(&store_dir(&home))?;
             let (note, died_on) =
                 DeathFile::open(&home).map_err(|source| StartError::File { path: home.clone(), source })?;
-            let identity = identity::of_home(&home);
-            Ok(Opened { engine: Box::new(engine), death_file: Some(note), died_on, home, identity })
+            let identity_home = Some(home.clone());
+            Ok(Opened { engine: Box::new(engine), death_file: Some(note), died_on, home, identity_home })
         }
     }
 }

@@ -27,6 +27,33 @@ pub fn identity_file(home: &Path) -> PathBuf {
     home.join("identity")
 }
 
+/// What a running kernel knows about who it is to others.
+pub(crate) enum Whoami {
+    /// This peer id.
+    Known(String),
+    /// Nobody has needed to know it; the identity of this home directory.
+    NotAsked(PathBuf),
+    /// There is no identity, for this reason.
+    Nobody(String),
+}
+
+impl Whoami {
+    /// The peer id, or why there is none. On first use the identity is made.
+    pub(crate) fn peer_id(&mut self) -> Result<String, String> {
+        if let Self::NotAsked(home) = self {
+            *self = match of_home(home) {
+                Ok(identity) => Self::Known(identity.peer_id().to_string()),
+                Err(error) => Self::Nobody(error.to_string()),
+            };
+        }
+        match self {
+            Self::Known(peer) => Ok(peer.clone()),
+            Self::Nobody(why) => Err(why.clone()),
+            Self::NotAsked(home) => Err(format!("nobody asked for the identity in {}", home.display())),
+        }
+    }
+}
+
 /// Reads the identity of this home directory, or makes one if there is none.
 pub(crate) fn of_home(home: &Path) -> Result<Identity, IdentityError> {
     let file = identity_file(home);

@@ -9,6 +9,7 @@ use crate::config::{DaemonLimits, Report, Reporter};
 use crate::death::{DeathFile, GroupState};
 use crate::handle::{Command, Ending, Lasting, RefInfo, RefOwner, Reply, Stats, WeakHandle};
 use crate::heaps::Heaps;
+use crate::identity::Whoami;
 use crate::network::Network;
 use crate::release::Waiters;
 use crate::services::Services;
@@ -82,8 +83,8 @@ pub(crate) struct KernelLoop {
     pub(crate) handle: WeakHandle,
     /// Where services run.
     pub(crate) host: tokio::runtime::Handle,
-    /// Who we are to peers, or why nobody.
-    pub(crate) peer_id: Result<String, String>,
+    /// Who we are to peers.
+    pub(crate) whoami: Whoami,
     pub(crate) network: Option<Network>,
     /// Frames taken in beyond the deliveries made, since nothing was left to do.
     pub(crate) frames_ahead: usize,
@@ -115,14 +116,14 @@ pub(crate) struct Parts {
     pub(crate) ending: Ending,
     pub(crate) handle: WeakHandle,
     pub(crate) host: tokio::runtime::Handle,
-    /// Who we are to peers, or why nobody.
-    pub(crate) peer_id: Result<String, String>,
+    /// Who we are to peers.
+    pub(crate) whoami: Whoami,
     pub(crate) network: Option<Network>,
 }
 
 impl KernelLoop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { node, heaps, limits, note, watchdog, services, reporter, ending, handle, host, peer_id, network } =
+        let Parts { node, heaps, limits, note, watchdog, services, reporter, ending, handle, host, whoami, network } =
             parts;
         Self {
             node,
@@ -135,7 +136,7 @@ impl KernelLoop {
             ending,
             handle,
             host,
-            peer_id,
+            whoami,
             network,
             frames_ahead: 0,
             inner: VecDeque::new(),

@@ -85,14 +85,14 @@ impl KernelLoop {
         if service != URL_ISSUER && service != URL_REDEEMER {
             return Ok(false);
         }
-        let event = match &self.peer_id {
+        let event = match self.whoami.peer_id() {
             Ok(peer) => {
                 let hints = self.network.as_ref().map(crate::network::Network::hints).unwrap_or_default();
                 let oid = random_oid().map_err(Broken::Chance)?;
-                Event::UrlServiceServed { call, host: UrlHost { peer: peer.clone(), hints, oid } }
+                Event::UrlServiceServed { call, host: UrlHost { peer, hints, oid } }
             }
             Err(why) => {
-                let error = KernelError::new(Code::DeliveryFailed, why.clone());
+                let error = KernelError::new(Code::DeliveryFailed, why);
                 Event::ServiceAnswered { call, rejected: true, value: error.to_capdata() }
             }
         };
@@ -100,13 +100,12 @@ impl KernelLoop {
         Ok(true)
     }
 
-    pub(crate) fn tell_network(&self, reply: Reply<Result<NetworkInfo, String>>) -> Result<(), Broken> {
-        let info = match (&self.peer_id, &self.network) {
-            (Err(why), _) => Err(why.clone()),
+    /// Tells what is known about the network.
+    pub(crate) fn tell_network(&mut self, reply: Reply<Result<NetworkInfo, String>>) -> Result<(), Broken> {
+        let info = match (self.whoami.peer_id(), &self.network) {
+            (Err(why), _) => Err(why),
             (Ok(_), Some(network)) => Ok(network.info(&self.node).map_err(Fault::Store)?),
-            (Ok(peer_id), None) => {
-                Ok(NetworkInfo { peer_id: peer_id.clone(), switch: NetworkSwitch::Off, ..NetworkInfo::default() })
-            }
+            (Ok(peer_id), None) => Ok(NetworkInfo { peer_id, switch: NetworkSwitch::Off, ..NetworkInfo::default() }),
         };
         let _gone = reply.send(info);
         Ok(())
