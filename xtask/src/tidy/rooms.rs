@@ -61,6 +61,8 @@ const ROOMS: &[Room] = &[
             "sturdy-node",
             "sturdy-vat",
             "sturdy-vat-js",
+            "sturdy-identity",
+            "sturdy-transport",
         ],
     ),
     street("sturdy", &["sturdy-types", "sturdy-smallcaps", "sturdy-identity", "sturdy-transport", "sturdy-daemon"]),
