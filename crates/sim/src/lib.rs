@@ -21,5 +21,6 @@ pub mod plan;
 pub mod run;
 pub mod seen;
 pub mod shrink;
+pub mod speech;
 pub mod trace;
 pub mod world;
