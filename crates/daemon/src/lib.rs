@@ -18,6 +18,8 @@ mod heaps;
 mod kernel_loop;
 mod look;
 mod release;
+mod rest;
+mod restore;
 mod services;
 mod strict_json;
 mod watchdog;
@@ -29,8 +31,12 @@ pub use facet::FACET_SERVICE;
 pub use handle::{Handle, Lasting, RefInfo, RefOwner, RequestError, Settled, Stats};
 pub use heaps::{MakeRuntimes, Runtimes};
 pub use look::{LookError, StoreView};
+pub use rest::{ResetReport, RestError, RestingKernel, identity_file};
+pub use restore::{Existing, RestoreError, Restored, restore_store};
 pub use services::{ServiceAccess, ServiceCall, Services};
 pub use sturdy_node::kernel::{
-    Answer, LaunchRequest, Notice, Refused, Request, ServiceInfo, Status, SubclusterInfo, VatInfo, VatPhase,
+    Answer, Lasts, LaunchRequest, Notice, PeerInfo, Refused, Request, ServiceInfo, Status, SubclusterInfo, UrlInfo,
+    UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
 };
+pub use sturdy_store::{PeerKind, RemoteState, UrlUses};
 pub use sturdy_vat::LogLevel;

@@ -246,7 +246,7 @@ async fn converse(session: &mut Session, mut lines: Lines) -> Result<Done, End> 
 }
 
 /// Resolves with the name of the signal that asks for the end. Signals are heeded from the call on.
-fn ending_signal() -> impl Future<Output = &'static str> {
+pub fn ending_signal() -> impl Future<Output = &'static str> {
     let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     async {
         match (interrupt, terminate) {

@@ -55,7 +55,7 @@ const ROOMS: &[Room] = &[
             "sturdy-vat-js",
         ],
     ),
-    street("sturdy", &["sturdy-types", "sturdy-smallcaps", "sturdy-daemon"]),
+    street("sturdy", &["sturdy-types", "sturdy-smallcaps", "sturdy-identity", "sturdy-transport", "sturdy-daemon"]),
     street(
         "sturdy-bench",
         &[
