@@ -5,7 +5,7 @@
 
 use crate::boot::store_dir;
 use crate::look::LookError;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sturdy_node::Node;
 use sturdy_node::kernel::{Answer, Effect, Event, Fault, PeerInfo, Refused, Request, Ticket, UrlInfo};
@@ -171,11 +171,6 @@ pub(crate) fn engine(dir: &Path, home: &Path) -> Result<SqliteEngine, LookError>
         return Err(LookError::Nothing(home.to_owned()));
     }
     Ok(SqliteEngine::open(dir)?)
-}
-
-/// Where the identity of the kernel of this home directory lies.
-pub fn identity_file(home: &Path) -> PathBuf {
-    home.join("identity")
 }
 
 fn fresh() -> Result<Incarnation, RestError> {

@@ -70,6 +70,14 @@ pub struct RunArgs {
     /// Start vats whose files have changed with their new code.
     #[arg(long)]
     pub reload: bool,
+    /// Listen for other kernels on this multiaddr, such as /ip4/127.0.0.1/tcp/0 (any free port of this machine only),
+    /// /ip4/0.0.0.0/tcp/4001, /ip4/0.0.0.0/udp/4001/quic-v1 or /ip4/0.0.0.0/tcp/4002/ws. Can be given several times.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub listen: Vec<String>,
+    /// Be found through this relay: a multiaddr that ends with /p2p/ and the relay's peer id. Can be given several
+    /// times. Without --listen and --relay there is no network.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub relay: Vec<String>,
     /// A name for the call: the same name again is the same call, in this run or a later one. It is made once, and
     /// its answer is printed each time, until --forget (or a day after it was answered). Use it to repeat a call
     /// safely when you do not know whether it was made.

@@ -40,7 +40,15 @@ const ROOMS: &[Room] = &[
     street("sturdy-vat-js", &["sturdy-types", "sturdy-smallcaps", "sturdy-vat"]),
     street(
         "sturdy-sim",
-        &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel", "sturdy-node", "sturdy-vat"],
+        &[
+            "sturdy-types",
+            "sturdy-smallcaps",
+            "sturdy-store",
+            "sturdy-remote",
+            "sturdy-kernel",
+            "sturdy-node",
+            "sturdy-vat",
+        ],
     ),
     street(
         "sturdy-daemon",
@@ -53,6 +61,8 @@ const ROOMS: &[Room] = &[
             "sturdy-node",
             "sturdy-vat",
             "sturdy-vat-js",
+            "sturdy-identity",
+            "sturdy-transport",
         ],
     ),
     street("sturdy", &["sturdy-types", "sturdy-smallcaps", "sturdy-identity", "sturdy-transport", "sturdy-daemon"]),
