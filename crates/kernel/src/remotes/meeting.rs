@@ -205,6 +205,7 @@ impl Ctx<'_, '_> {
             Verdict::Continue => Ok(()),
             Verdict::FirstSeen { conversation } => {
                 let mut record = self.need::<Remotes>(&remote)?;
+                debug_assert!(conversation >= record.conversation, "the number of a conversation never goes back");
                 record.conversation = conversation;
                 self.put::<Remotes>(&remote, &record);
                 Ok(())
@@ -235,6 +236,7 @@ impl Ctx<'_, '_> {
         why: &str,
     ) -> Result<(), Fault> {
         let mut record = self.need::<Remotes>(&remote)?;
+        debug_assert!(next > record.conversation, "the number of a conversation never comes twice");
         record.conversation = next;
         self.put::<Remotes>(&remote, &record);
         self.effects.links.push(LinkNews::Cut(remote));
