@@ -6,8 +6,8 @@ use super::body;
 use crate::dice::Dice;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use sturdy_remote::{
-    Body, Delivered, Envelope, Hello, PROTOCOL_VERSION, Packet, Position, Receipt, RedeemReply, Side, Standing,
-    SturdyHello, Verdict, encode, verdict,
+    Body, Delivered, Envelope, Hello, Occasion, PROTOCOL_VERSION, Packet, Position, Presence, Receipt, RedeemReply,
+    Side, Standing, SturdyHello, Verdict, encode, verdict,
 };
 use sturdy_store::PeerKind;
 use sturdy_types::{CapData, Message, RRef, Resolution};
@@ -91,8 +91,10 @@ impl Talk {
             conversation: self.conversation,
             position: self.position,
         };
-        match verdict(&standing, &hello, side) {
-            Verdict::Continue => {}
+        // It takes every greeting for news.
+        let occasion = Occasion { side, before: Some(&standing), presence: Presence::Here };
+        match verdict(&standing, &hello, occasion) {
+            Verdict::Continue | Verdict::Stale | Verdict::Copy => {}
             Verdict::FirstSeen { conversation } => self.conversation = conversation,
             Verdict::StateLost { conversation, .. } => {
                 self.begin(conversation);
