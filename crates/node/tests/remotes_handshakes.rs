@@ -154,3 +154,21 @@ fn a_dead_lifes_late_greeting_is_not_believed() {
     assert_eq!(hung_up(&mut script), [90]);
     assert_eq!((restarts(&script), script.w.info(0, 1).incarnation.as_deref()), (1, Some("cc")));
 }
+
+/// An old stream stays readable, but what comes on it from a dead incarnation of the peer counts for nothing (L3).
+#[test]
+fn a_frame_of_a_dead_incarnation_on_an_old_stream_counts_for_nothing() {
+    let mut script = Script::acquainted(&KernelLimits::default(), Speaks::Sturdy);
+    let old = ConnectionId(script.w.newest());
+    script.w.dial(1, 0);
+    script.w.forge(0, &hello(Speaks::Sturdy, "cc", 1, None, [1, 1, 0]));
+    script.w.stages[0].told();
+    for content in [r#""ack":1"#, &format!(r#""seq":3,{}"#, world::script::call("ro-1", "ghost", "rp+9", &[]))] {
+        let frame = format!("{{{content}}}").into_bytes();
+        script.w.stages[0].event(Event::Received { connection: old, frame }).expect("the node goes on");
+        script.w.run_world(0);
+    }
+    let info = script.w.info(0, 1);
+    assert_eq!((info.received, info.offences, info.incarnation.as_deref()), (0, 0, Some("cc")));
+    assert!(!script.w.stages[0].told().contains("ghost"));
+}

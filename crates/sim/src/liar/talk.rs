@@ -91,7 +91,6 @@ impl Talk {
             conversation: self.conversation,
             position: self.position,
         };
-        // It takes every greeting for news.
         let occasion = Occasion { side, before: Some(&standing), presence: Presence::Here };
         match verdict(&standing, &hello, occasion) {
             Verdict::Continue | Verdict::Stale | Verdict::Copy => {}
