@@ -198,7 +198,7 @@ fn a_signal_ends_it_politely() {
     for name in ["TERM", "INT"] {
         let running = place.start("vat.js");
         assert!(Command::new("kill").args([format!("-{name}"), running.id().to_string()]).status().unwrap().success());
-        let ended = running.end();
+        let ended = running.ended();
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");
         assert!(text(&ended.stderr).contains("ending; everything goes on"), "{}", text(&ended.stderr));
     }

@@ -97,6 +97,12 @@ impl Running {
     }
 
     /// Ends its input and waits.
+    /// Waits for an end that is not the input's: that stays open, so that it cannot come first.
+    pub fn ended(mut self) -> Output {
+        let _input = self.child.stdin.take();
+        self.child.wait_with_output().unwrap()
+    }
+
     pub fn end(mut self) -> Output {
         drop(self.child.stdin.take());
         self.child.wait_with_output().unwrap()
