@@ -15,6 +15,8 @@ const LOG: &str = "docs/soak.log";
 /// One long proof: a test, and how much longer than usual it runs.
 struct Proof {
     name: &'static str,
+    /// What it is called on the command line and in the log.
+    called: &'static str,
     package: &'static str,
     test: &'static str,
     /// Read by the test.
@@ -27,6 +29,7 @@ struct Proof {
 const PROOFS: &[Proof] = &[
     Proof {
         name: "real processes killed while money moves",
+        called: "kill",
         package: "sturdy",
         test: "kill",
         variable: "STURDY_KILLS",
@@ -35,6 +38,7 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "arbitrary outcomes of vats",
+        called: "arbitrary_outcomes",
         package: "sturdy-node",
         test: "arbitrary_outcomes",
         variable: "STURDY_TIMES",
@@ -43,6 +47,7 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "a crash at every commit",
+        called: "crash_every_commit",
         package: "sturdy-node",
         test: "crash_every_commit",
         variable: "STURDY_TIMES",
@@ -51,6 +56,7 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "a crash at every commit of every kernel, in every pattern",
+        called: "crash-points",
         package: "sturdy-sim",
         test: "patterns",
         variable: "STURDY_CRASH_POINTS",
@@ -59,6 +65,7 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "turns against a model",
+        called: "turns",
         package: "sturdy-store",
         test: "turns",
         variable: "STURDY_TIMES",
@@ -67,6 +74,7 @@ const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "two kernels that meet again",
+        called: "meetings",
         package: "sturdy-remote",
         test: "meetings",
         variable: "STURDY_TIMES",
@@ -77,9 +85,9 @@ const PROOFS: &[Proof] = &[
 
 /// Runs all proofs, or those whose test is named, once.
 pub fn soak(only: &[&str]) -> Result<(), String> {
-    let chosen: Vec<&Proof> = PROOFS.iter().filter(|proof| only.is_empty() || only.contains(&proof.test)).collect();
+    let chosen: Vec<&Proof> = PROOFS.iter().filter(|proof| only.is_empty() || only.contains(&proof.called)).collect();
     if chosen.is_empty() {
-        let known: Vec<&str> = PROOFS.iter().map(|proof| proof.test).collect();
+        let known: Vec<&str> = PROOFS.iter().map(|proof| proof.called).collect();
         return Err(format!("no such proof; there are: {}", known.join(", ")));
     }
     for (index, proof) in chosen.iter().enumerate() {
@@ -94,7 +102,7 @@ pub fn soak(only: &[&str]) -> Result<(), String> {
             .status()
             .map_err(|error| format!("cargo cannot be started: {error}"))?;
         if !status.success() {
-            return Err(format!("{} failed; turn the seed or case printed above into a named test", proof.test));
+            return Err(format!("{} failed; turn the seed or case printed above into a named test", proof.called));
         }
         note(proof, began.elapsed().as_secs())?;
     }
@@ -110,7 +118,7 @@ fn note(proof: &Proof, seconds: u64) -> Result<(), String> {
         .map_err(|error| format!("git cannot be started: {error}"))?;
     let commit = String::from_utf8_lossy(&commit.stdout).trim().to_owned();
     let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
-    let line = format!("{} {commit} {}: {} {} in {seconds} s\n", date(day), proof.test, proof.value, proof.unit);
+    let line = format!("{} {commit} {}: {} {} in {seconds} s\n", date(day), proof.called, proof.value, proof.unit);
     let path = check::root().join(LOG);
     path.parent()
         .map_or(Ok(()), std::fs::create_dir_all)
