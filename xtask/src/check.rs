@@ -136,6 +136,16 @@ fn command(folder: &Path, program: &str, arguments: &[&str]) -> Command {
     command
 }
 
+/// What git calls the commit that is checked out.
+pub fn commit() -> Result<String, String> {
+    let described = Command::new("git")
+        .args(["describe", "--always", "--dirty", "--exclude", "*"])
+        .current_dir(root())
+        .output()
+        .map_err(|error| format!("git cannot be started: {error}"))?;
+    Ok(String::from_utf8_lossy(&described.stdout).trim().to_owned())
+}
+
 /// The workspace's root: the folder above this crate.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()

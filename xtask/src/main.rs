@@ -2,6 +2,7 @@
 //! that fails ends the run. Not here: the rules themselves (`tidy`), and anything that users need.
 
 mod check;
+mod coverage;
 mod foreign;
 mod fuzz;
 mod model;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask check     every check, in order; stops at the first that fails
 cargo xtask tidy      only the rules of the house: directions, bans, sizes, headers
+cargo xtask coverage  which lines of the quiet crates the simulator runs; writes docs/coverage.md; `--seeds 5000`
 cargo xtask oracle    compare with the npm packages that the vat-side layer stands in for (needs Node and npm)
 cargo xtask foreign   the tests against a peer on js-libp2p, which it installs (needs Node and npm)
 cargo xtask fuzz      run the fuzz targets; `fuzz events --seconds 300` for one of them and its time
@@ -22,11 +24,15 @@ cargo xtask sim       worlds of kernels under faults; `sim --seed 7 --trace`, `s
 cargo xtask soak      the long proofs, noted in docs/soak.log; `soak kill` and the like for one of them";
 
 fn main() -> ExitCode {
+    if coverage::wraps() {
+        return coverage::as_compiler();
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["check"] => check::everything(),
         ["tidy"] => check::tidy(),
+        ["coverage", arguments @ ..] => coverage::coverage(arguments),
         ["oracle"] => check::oracle(),
         ["foreign"] => foreign::foreign(),
         ["fuzz", arguments @ ..] => fuzz::fuzz(arguments),

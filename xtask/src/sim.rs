@@ -5,12 +5,7 @@ use std::process::{Command, Stdio};
 
 /// Runs the simulator; its output and its arguments are passed on.
 pub fn sim(arguments: &[&str]) -> Result<(), String> {
-    let described = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--exclude", "*"])
-        .current_dir(check::root())
-        .output()
-        .map_err(|error| format!("git cannot be started: {error}"))?;
-    let commit = String::from_utf8_lossy(&described.stdout).trim().to_owned();
+    let commit = check::commit()?;
     let status = Command::new("cargo")
         .args(["run", "--quiet", "--profile", "sim", "--package", "sturdy-sim", "--", "--commit", &commit])
         .args(arguments)

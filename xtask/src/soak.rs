@@ -111,12 +111,7 @@ pub fn soak(only: &[&str]) -> Result<(), String> {
 
 /// Appends what passed to the log.
 fn note(proof: &Proof, seconds: u64) -> Result<(), String> {
-    let commit = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--exclude", "*"])
-        .current_dir(check::root())
-        .output()
-        .map_err(|error| format!("git cannot be started: {error}"))?;
-    let commit = String::from_utf8_lossy(&commit.stdout).trim().to_owned();
+    let commit = check::commit()?;
     let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
     let line = format!("{} {commit} {}: {} {} in {seconds} s\n", date(day), proof.called, proof.value, proof.unit);
     let path = check::root().join(LOG);

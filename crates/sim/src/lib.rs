@@ -10,6 +10,7 @@ pub mod checkers;
 pub mod dice;
 pub mod heaps;
 pub mod host;
+pub mod liar;
 pub mod log;
 pub mod machine;
 pub mod network;

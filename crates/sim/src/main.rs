@@ -182,7 +182,7 @@ fn print(args: &Args, tally: &Tally, took: Duration) {
         );
     }
     eprintln!(
-        "{seeds} seeds, {} failed, in {:.1} s ({} threads); {} events, {} cranks, {} commits, {} frames; {} processes ended, {} other faults",
+        "{seeds} seeds, {} failed, in {:.1} s ({} threads); {} events, {} cranks, {} commits, {} frames; {} processes ended, {} other faults; {} frames of liars, {} offences",
         tally.failed.len(),
         took.as_secs_f64(),
         threads(args),
@@ -192,6 +192,8 @@ fn print(args: &Args, tally: &Tally, took: Duration) {
         sum.frames,
         sum.deaths,
         sum.faults,
+        sum.lies,
+        sum.offences,
     );
     eprintln!(
         "{per_hour:.1} million events per hour of one core; one audit in {:.0} events; {:.1} virtual hours; slowest seed {} ({:.1} s)",

@@ -35,6 +35,11 @@ impl Network {
         self.wishes.insert((from, to));
     }
 
+    /// A kernel does not want to talk to another any more.
+    pub fn withdraw(&mut self, from: KernelNo, to: KernelNo) {
+        self.wishes.remove(&(from, to));
+    }
+
     /// Wishes that can be granted now.
     pub fn wishes(&self, now: Millis) -> Vec<(KernelNo, KernelNo)> {
         let open =

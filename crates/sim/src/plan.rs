@@ -80,7 +80,16 @@ faults! {
     Closed = 8,
     /// An operator forgets a peer.
     Forgotten = 4,
+    /// An attempt to reach a peer fails, and the kernel hears of it.
+    DialFailed = 60,
+    /// An operator says how long a peer is waited for.
+    Impatient = 8,
+    /// A peer that is no kernel does something: it speaks the protocol, and lies.
+    Liars = 600,
 }
+
+/// Classes that were added later: they are drawn apart from the others, so that what a seed means without them stays.
+const LATER: &[Fault] = &[Fault::DialFailed, Fault::Impatient, Fault::Liars];
 
 /// How often each kind of step is taken, in proportion.
 #[derive(Clone, Debug)]
@@ -110,6 +119,8 @@ pub struct Plan {
     pub kernels: usize,
     /// Vats of each kernel.
     pub vats: usize,
+    /// Peers that lie, if [`Fault::Liars`] is on.
+    pub liars: usize,
     /// Steps until everything heals.
     pub steps: u64,
     /// Limits of every kernel.
@@ -138,9 +149,17 @@ impl Plan {
         let calm = dice.once_in(10);
         let all = dice.once_in(10);
         let mut faults = BTreeMap::new();
-        for &(fault, rate) in Fault::ALL {
+        for &(fault, rate) in Fault::ALL.iter().filter(|(fault, _)| !LATER.contains(fault)) {
             let on = dice.once_in(3);
             let scale = [1, 1, 2, 4][dice.below(4)];
+            if !calm && (on || all) {
+                faults.insert(fault, rate * scale);
+            }
+        }
+        let mut later = Dice::new(seed, u64::MAX - 1);
+        for &(fault, rate) in Fault::ALL.iter().filter(|(fault, _)| LATER.contains(fault)) {
+            let on = later.once_in(3);
+            let scale = [1, 1, 2, 4][later.below(4)];
             if !calm && (on || all) {
                 faults.insert(fault, rate * scale);
             }
@@ -159,6 +178,7 @@ impl Plan {
             seed,
             kernels,
             vats,
+            liars: 1 + later.below(2),
             steps,
             limits: limits(&mut dice),
             faults,

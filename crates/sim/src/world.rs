@@ -6,6 +6,7 @@
 
 mod faults;
 mod healing;
+mod liars;
 mod steps;
 
 use crate::actor::Knobs;
@@ -13,13 +14,14 @@ use crate::checkers::{self, Checker, Violation};
 use crate::dice::Dice;
 use crate::heaps::{Actors, MakeHeap};
 use crate::host::{Host, Url};
+use crate::liar::Liar;
 use crate::machine::{Machine, peer};
 use crate::network::Network;
 use crate::plan::{Fault, Plan};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use crate::trace::{Trace, TraceTo};
 use std::rc::Rc;
-use sturdy_kernel::{DeathNote, Effect, Event, Request, Ticket};
+use sturdy_kernel::{DeathNote, Effect, Event, Notice, Request, Ticket};
 use sturdy_remote::Side;
 use sturdy_types::{ConnectionId, Millis};
 
@@ -41,6 +43,10 @@ pub struct Report {
     pub deaths: u64,
     /// Faults that happened.
     pub faults: u64,
+    /// Frames that liars put on the wire.
+    pub lies: u64,
+    /// What kernels found in messages that an honest peer would not say.
+    pub offences: u64,
     /// Audits made.
     pub audits: u64,
     /// Virtual time that passed, in milliseconds.
@@ -58,6 +64,8 @@ impl Report {
         self.frames += other.frames;
         self.deaths += other.deaths;
         self.faults += other.faults;
+        self.lies += other.lies;
+        self.offences += other.offences;
         self.audits += other.audits;
         self.time_ms += other.time_ms;
     }
@@ -72,6 +80,8 @@ pub struct World {
     dice: Dice,
     machines: Vec<Machine>,
     hosts: Vec<Host>,
+    /// Their ends of the network have the numbers after those of the kernels.
+    liars: Vec<Liar>,
     network: Network,
     knobs: Rc<Knobs>,
     urls: Vec<Url>,
@@ -100,6 +110,7 @@ impl World {
             dice: Dice::new(plan.seed, 0),
             machines,
             hosts: (0..plan.kernels).map(Host::new).collect(),
+            liars: liars::all(&plan),
             network: Network::default(),
             knobs,
             urls: Vec::new(),
@@ -121,6 +132,7 @@ impl World {
             self.launch(kernel)?;
         }
         self.introduce_all()?;
+        self.introduce_liars();
         self.knobs.quiet.set(false);
         for step in 1..=self.plan.steps {
             if !self.plan.skipped.contains(&step) {
@@ -190,6 +202,7 @@ impl World {
                 Seen::Committed(_) => self.report.commits += 1,
                 Seen::Ended => self.report.deaths += 1,
                 Seen::Outer(Effect::Transmit { .. }) => self.report.frames += 1,
+                Seen::Outer(Effect::Notice(Notice::PeerOffended { .. })) => self.report.offences += 1,
                 _ => {}
             }
             let step = self.step;
@@ -214,6 +227,9 @@ impl World {
 
     /// One event. A node that stops, on a disk that was not made to fail, is a violation.
     fn event(&mut self, kernel: KernelNo, event: Event) -> Step {
+        if let Some(liar) = kernel.checked_sub(self.machines.len()) {
+            return self.liar_event(liar, event);
+        }
         let handled = self.machines[kernel].event(self.now, event);
         self.show(kernel)?;
         self.after(kernel, handled.map(drop))
@@ -270,7 +286,7 @@ impl World {
             }
             Effect::Settled { call, value, .. } => self.hosts[kernel].settled(call, &value),
             Effect::Connect { peer: wanted, .. } => {
-                if let Some(to) = (0..self.machines.len()).find(|to| peer(*to) == wanted) {
+                if let Some(to) = self.ends().find(|to| self.peer_id(*to) == wanted) {
                     self.network.wish(kernel, to);
                 }
             }
@@ -307,9 +323,12 @@ impl World {
     }
 
     fn dial(&mut self, from: KernelNo, to: KernelNo) -> Step {
+        if self.is_deaf(to) {
+            return self.dial_fails(from, to);
+        }
         let connection = self.network.open(from, to);
         for (kernel, other, side) in [(to, from, Side::Listener), (from, to, Side::Dialler)] {
-            let peer = peer(other);
+            let peer = self.peer_id(other);
             self.event(kernel, Event::Connected { connection, peer, side })?;
         }
         Ok(())

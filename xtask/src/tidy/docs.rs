@@ -1,8 +1,11 @@
-//! Rules for documents: links lead somewhere, and a link with the name of a type leads to that type. Not here: whether the
-//! sentences are true.
+//! Rules for documents: links lead somewhere; a link with the name of a type or function leads to it; documents that say
+//! which test shows what name tests that exist. Not here: whether the sentences are true.
 
 use super::{Complaint, has_extension};
 use std::collections::BTreeMap;
+
+/// Documents that name tests: what they write like the name of one, link or not, is a function or field in the sources.
+const NAME_TESTS: [&str; 3] = ["docs/ken.md", "docs/defects.md", "crates/remote/LINK.md"];
 
 /// Checks the relative links of one document. `texts` are the files that the rules know; `exists` knows all.
 pub fn check(
@@ -24,14 +27,28 @@ pub fn check(
                 complaints.push(Complaint::new(file, index + 1, what));
             } else if let (Some(name), Some(code)) = (type_name(label), texts.get(&path))
                 && !has_extension(&path, &["md"])
-                && !has_name(code, name)
+                && !(has_name(code, name) && defines(code, name))
             {
                 let what = format!("link: `{name}` is not in `{path}`; say where it is now");
                 complaints.push(Complaint::new(file, index + 1, what));
             }
         }
+        for name in if NAME_TESTS.contains(&file) { long_names(line) } else { Vec::new() } {
+            let code = |path: &str| has_extension(path, &["rs"]);
+            if !texts.iter().any(|(path, text)| code(path) && has_name(text, name)) {
+                let what = format!("name: there is no `{name}` in the sources; name the test that is there now");
+                complaints.push(Complaint::new(file, index + 1, what));
+            }
+        }
     }
     complaints
+}
+
+/// What is written in backquotes and has several words in lower case, as names of tests do.
+fn long_names(line: &str) -> Vec<&str> {
+    let quoted = line.split('`').skip(1).step_by(2);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    quoted.filter(|name| name.chars().all(plain) && name.matches('_').count() > 1).collect()
 }
 
 /// Label and target of each `[label](target)` of a line.
@@ -53,6 +70,17 @@ fn has_name(code: &str, name: &str) -> bool {
     let in_name = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(name)
         .any(|(at, _)| !code[..at].ends_with(in_name) && !code[at + name.len()..].starts_with(in_name))
+}
+
+/// True if the name is no function's, or code defines a function of this name.
+fn defines(code: &str, name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_lowercase()) || has_name_after(code, "fn ", name)
+}
+
+fn has_name_after(code: &str, before: &str, name: &str) -> bool {
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(name)
+        .any(|(at, _)| code[..at].ends_with(before) && !code[at + name.len()..].starts_with(in_name))
 }
 
 fn resolve(folder: &str, target: &str) -> String {

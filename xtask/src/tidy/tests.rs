@@ -144,6 +144,23 @@ fn links_lead_to_what_they_name() {
 }
 
 #[test]
+fn documents_name_tests_that_exist() {
+    let code = "// no_such_test\n#[test]\nfn a_thing_that_works() {}\nfn thing() {}";
+    let texts = [("a/tests/b.rs".to_string(), code.to_string())].into();
+    for (line, count) in [
+        ("`a_thing_that_works`, `Turn`, `two_words`", 0),
+        ("`a_thing_that_fails`", 1),
+        ("[`a_thing_that_works`](../a/tests/b.rs), [`thing`](../a/tests/b.rs)", 0),
+        ("[`no_such_test`](../a/tests/b.rs)", 1),
+    ] {
+        let found = docs::check("docs/ken.md", line, &texts, |path| path == "a/tests/b.rs");
+        assert_eq!(found.len(), count, "{line}: {found:?}");
+        let elsewhere = docs::check("docs/x.md", line, &texts, |path| path == "a/tests/b.rs");
+        assert!(elsewhere.len() <= found.len(), "{line}: {elsewhere:?}");
+    }
+}
+
+#[test]
 fn only_permitted_directions_pass() {
     let package = |name: &str, dependency: &str, kind: Option<&str>, path: Option<&str>| {
         let manifest = root().join("xtask/Cargo.toml");

@@ -113,10 +113,12 @@ impl Ctx<'_, '_> {
 
     /// A name is given back: there is room for another.
     fn uncount_name(&mut self, remote: RemoteId, rref: RRef) -> Result<(), Fault> {
-        self.change_remote(remote, |cursor| {
-            cursor.names -= 1;
-            cursor.peer_names -= u64::from(is_peers(rref));
-        })
+        let counted = self.change_remote(remote, |cursor| {
+            cursor.names = cursor.names.checked_sub(1)?;
+            cursor.peer_names = cursor.peer_names.checked_sub(u64::from(is_peers(rref)))?;
+            Some(())
+        })?;
+        counted.ok_or_else(|| broken(format!("the count of the names of {remote} underflows")))
     }
 
     /// What the peer's name means here. Validated: an unknown one is a new name of the peer.

@@ -7,7 +7,7 @@
 
 use super::names::flipped;
 use super::validate::{Speaker, Target};
-use crate::blame::Fault;
+use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
 use crate::event::Notice;
 use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, Receipt};
@@ -136,9 +136,12 @@ impl Ctx<'_, '_> {
             self.delete::<Outbox>(&(remote, seq));
         }
         if !freed.is_empty() {
+            let left = cursor.outbox_bytes.checked_sub(bytes);
+            let left =
+                left.ok_or_else(|| broken(format!("the count of bytes in the outbox of {remote} underflows")))?;
             self.change_remote(remote, |cursor| {
                 cursor.first_pending = freed.end;
-                cursor.outbox_bytes -= bytes;
+                cursor.outbox_bytes = left;
             })?;
         }
         // A `whatever` peer forwards after it has acknowledged, so its numbers prove nothing.

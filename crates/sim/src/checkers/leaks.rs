@@ -4,7 +4,7 @@
 //! [`Liveness`]: no message waits in any queue, none is under way between kernels, nobody waits to be started or asked for
 //! garbage. [`Leaks`]: only roots, services and what is documented as not collected has a row.
 //!
-//! Lenient about what is documented: a vat that could not be started waits to be restarted, with its notifications; rings of settled promises that mention each other (runs with `rings`); peers that
+//! Lenient about what is documented: what is to be told to a peer that was closed or given up waits until it is there again; a vat that could not be started waits to be restarted, with its notifications; rings of settled promises that mention each other (runs with `rings`); peers that
 //! have lost their stores, or were set back, until they are forgotten; objects named only in conversations that were
 //! given up; and what such peers' objects keep alive. A run in which any of that may have happened is held only against
 //! the promise that nothing waits.
@@ -15,7 +15,8 @@ use crate::plan::{Fault, Plan};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use sturdy_store::{
     Calls, ClistByKref, DoomedVats, GcActions, Inbox, Objects, Outbox, Owner, PromiseQueue, Promises, Read,
-    Redemptions, RemoteRefs, Remotes, Retiring, Store, StoreFault, Urls, VatCursors, VatStatus, Vats, Withheld,
+    Redemptions, RemoteRefs, RemoteState, Remotes, Retiring, Store, StoreFault, Urls, VatCursors, VatStatus, Vats,
+    Withheld,
 };
 use sturdy_types::VRef;
 
@@ -49,7 +50,8 @@ fn waits(store: &Store) -> Result<Option<String>, StoreFault> {
         }
     }
     for (remote, record) in store.scan::<Remotes>(&(), None, usize::MAX)? {
-        let outbox = store.scan::<Outbox>(&remote, None, 1)?.len();
+        let waits = record.state == RemoteState::Open;
+        let outbox = if waits { store.scan::<Outbox>(&remote, None, 1)?.len() } else { 0 };
         let withheld = store.scan::<Withheld>(&remote, None, 1)?.len();
         let retiring = store.scan::<Retiring>(&remote, None, 1)?.len();
         let redemptions = store.scan::<Redemptions>(&remote, None, 1)?.len();

@@ -12,7 +12,7 @@ mod exactly_once;
 pub mod facts;
 mod incarnations;
 mod leaks;
-mod lines;
+pub mod lines;
 mod only_given;
 #[cfg(test)]
 mod testing;

@@ -3,7 +3,8 @@
 //! Every object and every promise has an identity here: who made it. A vat's name for something is given its identity
 //! when the vat is told of it, out of what the sender of that message named in the same slot, however many kernels lie
 //! between them. Told again under the same name it must be the same thing; a message must have come to the object that
-//! its sender meant; the value of a settled promise must mention what its decider mentioned.
+//! its sender meant; the value of a settled promise must mention what its decider mentioned. What a lying peer
+//! has forged, naming what it was not given, never comes to anybody.
 //!
 //! Lenient: what hosts pass on has no identity, except objects of vats of their own kernel, which are looked up in its
 //! store. What has no identity is not compared. After a store was set back a vat's names are learned anew.
@@ -11,6 +12,7 @@
 use super::Checker;
 use super::facts::Facts;
 use crate::actor::MessageName;
+use crate::liar::FORGED;
 use crate::machine::Machine;
 use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +114,9 @@ impl OnlyGiven {
     fn delivered(&mut self, place: Place, run: RunId, delivery: &Delivery) -> Result<(), String> {
         match delivery {
             Delivery::Message { target, message } => {
+                if message.methargs.body == FORGED {
+                    return Err(format!("{} of kernel {} is told what a liar has forged", place.1, place.0));
+                }
                 let Some(name) = MessageName::of(&message.methargs.body) else { return Ok(()) };
                 let Some(named) = self.messages.get(&name).cloned() else { return Ok(()) };
                 let mut told = || -> Result<(), String> {
@@ -137,6 +142,9 @@ impl OnlyGiven {
     }
 
     fn notified(&mut self, place: Place, run: RunId, one: &Resolution<VRef>) -> Result<(), String> {
+        if one.value.body == FORGED {
+            return Err(format!("{} of kernel {} is told what a liar has forged", place.1, place.0));
+        }
         let Some(promise) = self.meaning(place, run, one.promise) else { return Ok(()) };
         let values = self.settled.get(&promise).cloned().unwrap_or_default();
         let slots = &one.value.slots;
@@ -280,6 +288,7 @@ impl Checker for OnlyGiven {
 mod tests {
     use super::*;
     use crate::checkers::testing::{begun, deliver, name, says, send, settled, told};
+    use sturdy_types::CapData;
 
     /// A checker that has seen this, all of it right.
     fn after(seen: &[(KernelNo, Seen)]) -> OnlyGiven {
@@ -354,6 +363,15 @@ mod tests {
         assert!(told_of(&[]).is_ok(), "the kernel may reject it");
         assert!(told_of(&[VRef::Export(8)]).is_err());
         assert!(told_of(&[VRef::Import(8), VRef::Import(9)]).is_err());
+    }
+
+    #[test]
+    fn what_a_liar_has_forged_comes_to_nobody() {
+        let message = Message { methargs: CapData::plain(FORGED), result: None };
+        let called = told(1, Delivery::Message { target: VRef::ROOT, message });
+        assert!(after(&[]).see(0, &called, &[]).is_err());
+        let notified = told(1, Delivery::Notify(vec![settled(VRef::PromiseImport(1), false, FORGED, &[])]));
+        assert!(after(&[]).see(0, &notified, &[]).is_err());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What goes wrong, one kind each ([`Fault`]).
 
-use super::{Step, World};
-use crate::machine::peer;
+use super::{Step, World, liars};
 use crate::network::Way;
 use crate::plan::Fault;
 use crate::seen::{BeginsWith, KernelNo};
@@ -21,6 +20,8 @@ impl World {
             | Fault::FrameCut
             | Fault::LineBroken
             | Fault::HalfClosed => self.disturb_a_line(fault),
+            Fault::DialFailed => self.an_attempt_fails(),
+            Fault::Liars => self.a_liar_acts(),
             Fault::Partition | Fault::OneWayPartition | Fault::DialledAgain => self.disturb_a_pair(kernel, fault),
             Fault::Killed
             | Fault::KilledInCommit
@@ -152,7 +153,8 @@ impl World {
     }
 
     fn operator(&mut self, kernel: KernelNo, fault: Fault) -> Step {
-        let peer = peer(self.dice.below(self.machines.len()));
+        let end = self.dice.below(self.ends().len());
+        let peer = self.peer_id(end);
         let host = &self.hosts[kernel];
         let request = match fault {
             Fault::Revoked => {
@@ -169,6 +171,7 @@ impl World {
             Fault::Restarted => self.dice.pick(&host.vats).map(Request::RestartVat),
             Fault::GivenUp => Some(Request::GiveUp(peer)),
             Fault::Forgotten => Some(Request::ForgetPeer(peer)),
+            Fault::Impatient => Some(Request::SetPatience { peer, patience: liars::some_patience(&mut self.dice) }),
             _ if self.dice.once_in(2) => Some(Request::ReconnectPeer(peer)),
             _ => {
                 let pending = if self.dice.once_in(2) { OnClose::Keep } else { OnClose::Discard };

@@ -26,6 +26,7 @@ impl World {
             self.commit(kernel, usize::MAX)?;
         }
         self.notice_half_closed()?;
+        self.silence_liars()?;
         for connection in self.network.lines() {
             self.break_line(connection, None)?;
         }

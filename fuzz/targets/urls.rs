@@ -1,0 +1,5 @@
+//! libFuzzer drives `urls`: OCAP URLs (`crates/fuzz`).
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sturdy_fuzz::run("urls", data));
