@@ -23,13 +23,31 @@ impl MessageName {
         format!("#[\"m\",[\"{self}\"]]")
     }
 
+    /// As the body of a message that carries money.
+    pub fn as_payment(self, amount: u64) -> String {
+        format!("#[\"m\",[\"{self}\",{amount}]]")
+    }
+
     /// The name in the body of a message.
     pub fn of(body: &str) -> Option<Self> {
-        let inside = body.strip_prefix("#[\"m\",[\"")?.strip_suffix("\"]]")?;
+        Self::with_amount(body).map(|(name, _)| name)
+    }
+
+    /// The name of a message that carries money, and how much.
+    pub fn of_payment(body: &str) -> Option<(Self, u64)> {
+        Self::with_amount(body).filter(|(_, amount)| *amount > 0)
+    }
+
+    fn with_amount(body: &str) -> Option<(Self, u64)> {
+        let (inside, rest) = body.strip_prefix("#[\"m\",[\"")?.split_once('"')?;
+        let amount = match rest.strip_suffix("]]")? {
+            "" => 0,
+            rest => rest.strip_prefix(',')?.parse().ok()?,
+        };
         let mut parts = inside.split('.').map(|part| part.parse::<u64>().ok());
         let mut small = || parts.next()??.try_into().ok();
         let (kernel, boot, vat, run) = (small()?, small()?, small()?, small()?);
-        Some(Self { kernel, boot, vat, run, number: parts.next()?? })
+        Some((Self { kernel, boot, vat, run, number: parts.next()?? }, amount))
     }
 
     /// The same for all messages of a heap.
@@ -59,6 +77,9 @@ mod tests {
     fn a_name_is_found_again_in_its_body() {
         let name = MessageName { kernel: 1, boot: 2, vat: 3, run: 4, number: 5 };
         assert_eq!(MessageName::of(&name.as_body()), Some(name));
+        assert_eq!(MessageName::of_payment(&name.as_body()), None);
+        assert_eq!(MessageName::of(&name.as_payment(7)), Some(name));
+        assert_eq!(MessageName::of_payment(&name.as_payment(7)), Some((name, 7)));
         assert_eq!(MessageName::of("#[\"bootstrap\",[]]"), None);
         assert_eq!(MessageName::of("#[\"m\",[\"1.2.3\"]]"), None);
     }

@@ -68,10 +68,9 @@ fn leaves(disk: &Store, other: KernelNo, conversation: Option<u64>, frame: &[u8]
         }
         (Said::Ack(ack), Some(at)) if present(&at) => acknowledges(&at.cursor, ack),
         (Said::Message { .. }, None) if refuses(frame) => Ok(()),
-        (Said::Ack(_), None) => Ok(()),
+        (Said::Ack(_), None) | (Said::Hello { .. } | Said::Nothing, _) => Ok(()),
         (Said::Message { seq, .. }, _) => Err(format!("message {seq} is of no conversation that is on the disk")),
         (Said::Ack(ack), _) => Err(format!("{ack} is acknowledged in no conversation that is on the disk")),
-        (Said::Hello { .. } | Said::Nothing, _) => Ok(()),
     }
 }
 
