@@ -5,7 +5,9 @@ use crate::death::DeathFile;
 use crate::facet;
 use crate::handle::{Ending, Handle};
 use crate::heaps::Heaps;
+use crate::identity::{self, IdentityError, Whoami};
 use crate::kernel_loop::{KernelLoop, Parts};
+use crate::network::Network;
 use crate::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -52,6 +54,12 @@ pub enum StartError {
         /// What it said.
         source: std::io::Error,
     },
+    /// There is no identity, and without one there is no network.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The network cannot be set up.
+    #[error(transparent)]
+    Network(#[from] sturdy_transport::StartError),
     /// The first turn failed.
     #[error("the kernel cannot begin: {0}")]
     Boot(String),
@@ -64,7 +72,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Opens the store and begins. Must be called within a tokio runtime, which then runs the services.
+    /// Opens the store and begins. Must be called within a tokio runtime, which then runs the services and, if there is
+    /// to be one, the network; for that its IO and time must be enabled.
     pub async fn start(config: DaemonConfig) -> Result<Self, StartError> {
         let (commands, hearing) = mpsc::channel(config.limits.waiting_requests.max(1));
         let ending = Ending::default();
@@ -115,7 +124,7 @@ fn begin(
     handle: crate::handle::WeakHandle,
     host: tokio::runtime::Handle,
 ) -> Result<KernelLoop, StartError> {
-    let (engine, death_file, died_on, home) = open(config.place)?;
+    let Opened { engine, death_file, died_on, home, identity_home } = open(config.place)?;
     let mut fresh = [0; 16];
     getrandom::fill(&mut fresh)
         .map_err(|error| StartError::System { what: "random numbers", source: std::io::Error::other(error) })?;
@@ -124,6 +133,16 @@ fn begin(
     facet::register(&mut config.services, handle.clone());
     let watchdog = Watchdog::start(Duration::from_millis(config.limits.delivery_abort_ms))
         .map_err(|source| StartError::System { what: "a thread", source })?;
+    let (whoami, network) = match &config.network {
+        // Without a network the identity is made when a URL needs it.
+        None => (whoami(identity_home)?, None),
+        Some(network) => {
+            let identity = identity_home.as_deref().map_or_else(identity::fresh, identity::of_home)?;
+            let _runtime = host.enter();
+            let network = Network::start(network, *identity.reveal_seed(), config.reporter.clone())?;
+            (Whoami::Known(identity.peer_id().to_string()), Some(network))
+        }
+    };
     let mut kernel = KernelLoop::new(Parts {
         node,
         heaps: Heaps::new(config.runtimes, config.vat_limits, config.reporter.clone()),
@@ -135,6 +154,8 @@ fn begin(
         ending,
         handle,
         host,
+        whoami,
+        network,
     });
     kernel
         .begin(Event::Boot { died_on, system_names: config.system_names })
@@ -142,17 +163,35 @@ fn begin(
     Ok(kernel)
 }
 
-type Opened = (Box<dyn Engine>, Option<DeathFile>, Option<DeathNote>, PathBuf);
+fn whoami(home: Option<PathBuf>) -> Result<Whoami, IdentityError> {
+    match home {
+        Some(home) => Ok(Whoami::NotAsked(home)),
+        None => Ok(Whoami::Known(identity::fresh()?.peer_id().to_string())),
+    }
+}
+
+struct Opened {
+    engine: Box<dyn Engine>,
+    death_file: Option<DeathFile>,
+    died_on: Option<DeathNote>,
+    home: PathBuf,
+    /// Where the identity lies; without a directory it ends with the process.
+    identity_home: Option<PathBuf>,
+}
 
 fn open(place: Place) -> Result<Opened, StartError> {
     match place {
-        Place::Engine(make) => Ok((make(), None, None, PathBuf::from("(no directory)"))),
+        Place::Engine(make) => {
+            let home = PathBuf::from("(no directory)");
+            Ok(Opened { engine: make(), death_file: None, died_on: None, home, identity_home: None })
+        }
         Place::Home(home) => {
-            // The engine's lock comes first: it also guards the note.
+            // The engine's lock comes first: it also guards the note and the identity.
             let engine = SqliteEngine::open(&store_dir(&home))?;
             let (note, died_on) =
                 DeathFile::open(&home).map_err(|source| StartError::File { path: home.clone(), source })?;
-            Ok((Box::new(engine), Some(note), died_on, home))
+            let identity_home = Some(home.clone());
+            Ok(Opened { engine: Box::new(engine), death_file: Some(note), died_on, home, identity_home })
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a host chooses when it starts a daemon.
 
 use crate::heaps::{MakeRuntimes, Runtimes};
+use crate::network::{NetworkConfig, NetworkNews};
 use crate::services::Services;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub enum Report {
     },
     /// Something durable that the kernel thinks worth telling.
     Notice(Notice),
+    /// Something that happened on the network. Exempt from G2.
+    Network(NetworkNews),
     /// The daemon has stopped because something is wrong with itself, its store or its disk.
     Fault {
         /// What is wrong.
@@ -52,6 +55,10 @@ pub struct DaemonLimits {
     pub waiting_requests: usize,
     /// Requests heard between two deliveries.
     pub requests_per_round: usize,
+    /// Events of the network taken in between two deliveries.
+    pub frames_per_round: usize,
+    /// Frames of peers taken in beyond the deliveries made while vats have work. Then peers wait.
+    pub frames_ahead: usize,
     /// Turns in a group after which it is committed, whatever else waits.
     pub group_turns: usize,
     /// Bytes in a group after which it is committed.
@@ -72,6 +79,8 @@ impl Default for DaemonLimits {
         Self {
             waiting_requests: 4_096,
             requests_per_round: 256,
+            frames_per_round: 256,
+            frames_ahead: 4_096,
             group_turns: 1_000,
             group_bytes: 8 << 20,
             group_open_ms: 5,
@@ -98,6 +107,8 @@ pub struct DaemonConfig {
     pub runtimes: MakeRuntimes,
     /// The host's kernel services. `kernelFacet` is always there.
     pub services: Services,
+    /// How peers reach this kernel and it reaches them; without, it dials nobody and listens nowhere.
+    pub network: Option<NetworkConfig>,
     /// Receives logs, notices and faults.
     pub reporter: Reporter,
 }
@@ -115,6 +126,7 @@ impl DaemonConfig {
             system_names: Vec::new(),
             runtimes: Box::new(Runtimes::standard),
             services: Services::default(),
+            network: None,
             reporter: Arc::new(|_| {}),
         }
     }

@@ -65,6 +65,14 @@ impl DeathFile {
     }
 }
 
+/// Erases the note in `home`, if there is one: it is about a store that is not there any more.
+pub(crate) fn forget(home: &Path) -> io::Result<()> {
+    match std::fs::remove_file(home.join(FILE)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a group was open when the process that used `home` ended. For tests that kill it.
 pub fn group_state_at_death(home: &Path) -> io::Result<GroupState> {
     let mut byte = [0];

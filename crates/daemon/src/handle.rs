@@ -1,10 +1,12 @@
 //! How the rest of the process speaks with the kernel's thread.
 
+use crate::network::{LinkInfo, NetworkInfo};
+use crate::peers::random_oid;
 use std::sync::{Arc, OnceLock};
 use sturdy_node::NodeStats;
-use sturdy_node::kernel::{Answer, Refused, Request, Status};
+use sturdy_node::kernel::{Answer, PeerInfo, Refused, Request, Status, UrlInfo, UrlTerms};
 use sturdy_store::EngineStats;
-use sturdy_types::{CallId, CapData, KRef, ServiceCallId, VatId};
+use sturdy_types::{CallId, CapData, KRef, OcapUrl, ServiceCallId, VatId};
 use tokio::sync::{mpsc, oneshot};
 
 /// The result of a call.
@@ -28,6 +30,12 @@ pub enum RequestError {
     /// The daemon is not running any more, for this reason.
     #[error("{0}")]
     Stopped(String),
+    /// This kernel has no identity to others, for this reason.
+    #[error("{0}")]
+    Identity(String),
+    /// No random numbers.
+    #[error("the operating system refuses random numbers: {0}")]
+    Chance(String),
 }
 
 /// Who has an object.
@@ -61,6 +69,24 @@ pub struct RefInfo {
     pub lasting: Lasting,
 }
 
+/// A URL that was issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuedUrl {
+    /// The URL. It is a secret.
+    pub url: OcapUrl,
+    /// What is known about it.
+    pub info: UrlInfo,
+}
+
+/// One peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerView {
+    /// What is durable.
+    pub info: PeerInfo,
+    /// What is not.
+    pub link: LinkInfo,
+}
+
 /// Counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -77,12 +103,22 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 /// What the kernel's thread is asked to do.
 pub(crate) enum Command {
     Request(Box<Request>, Reply<Result<Answer, Refused>>),
-    Call { target: KRef, methargs: CapData<KRef>, name: Option<String>, reply: Reply<Result<Settled, Refused>> },
+    /// Something that is answered like a call. Whoever gave it a name can ask for the result again.
+    Call {
+        request: Box<Request>,
+        named: bool,
+        reply: Reply<Result<Settled, Refused>>,
+    },
     Acknowledge(CallId),
     Inspect(KRef, Reply<Option<RefInfo>>),
     Stats(Reply<Stats>),
+    Network(Reply<Result<NetworkInfo, String>>),
     WhenQuiet(Reply<()>),
-    ServiceAnswered { call: ServiceCallId, rejected: bool, value: CapData<KRef> },
+    ServiceAnswered {
+        call: ServiceCallId,
+        rejected: bool,
+        value: CapData<KRef>,
+    },
     Shutdown(Reply<()>),
 }
 
@@ -119,7 +155,46 @@ impl Handle {
         methargs: CapData<KRef>,
         name: Option<String>,
     ) -> Result<Settled, RequestError> {
-        Ok(self.ask(|reply| Command::Call { target, methargs, name, reply }).await??)
+        let named = name.is_some();
+        let request = Box::new(Request::Call { target, methargs, request: name });
+        Ok(self.ask(|reply| Command::Call { request, named, reply }).await??)
+    }
+
+    /// Gives an object to whoever shows the URL that this returns.
+    pub async fn issue_url(&self, object: KRef, terms: UrlTerms) -> Result<IssuedUrl, RequestError> {
+        let NetworkInfo { peer_id, hints, .. } = self.network().await?;
+        let oid = random_oid().map_err(RequestError::Chance)?;
+        match self.request(Request::IssueUrl { object, oid: oid.clone(), terms }).await? {
+            Answer::Url(info) => Ok(IssuedUrl { url: OcapUrl { oid, peer: peer_id, hints }, info }),
+            other => Err(unfitting("a URL", &other)),
+        }
+    }
+
+    /// Asks the kernel that issued a URL for what it stands for. Like [`Handle::call`], also in what a `name` means.
+    pub async fn redeem_url(&self, url: OcapUrl, name: Option<String>) -> Result<Settled, RequestError> {
+        let me = self.network().await?.peer_id;
+        let key = random_oid().map_err(RequestError::Chance)?.reveal().to_owned();
+        let named = name.is_some();
+        let request = Box::new(Request::Redeem { url, me, key, request: name });
+        Ok(self.ask(|reply| Command::Call { request, named, reply }).await??)
+    }
+
+    /// What is known about the network, if this kernel has an identity.
+    pub async fn network(&self) -> Result<NetworkInfo, RequestError> {
+        self.ask(Command::Network).await?.map_err(RequestError::Identity)
+    }
+
+    /// The peers that have a record, and how the link with each is.
+    pub async fn peers(&self) -> Result<Vec<PeerView>, RequestError> {
+        let mut network = self.network().await?;
+        match self.request(Request::Peers).await? {
+            Answer::Peers(peers) => {
+                let view =
+                    |info: PeerInfo| PeerView { link: network.peers.remove(&info.peer).unwrap_or_default(), info };
+                Ok(peers.into_iter().map(view).collect())
+            }
+            other => Err(unfitting("its peers", &other)),
+        }
     }
 
     /// The result of a call has been seen: it and the references in it need not be kept any more.
@@ -131,7 +206,7 @@ impl Handle {
     pub async fn status(&self) -> Result<Status, RequestError> {
         match self.request(Request::Status).await? {
             Answer::Status(status) => Ok(*status),
-            other => Err(RequestError::Stopped(format!("the kernel answered {other:?} when asked for its status"))),
+            other => Err(unfitting("its status", &other)),
         }
     }
 
@@ -171,6 +246,10 @@ impl Handle {
         let reason = self.ending.get().cloned();
         RequestError::Stopped(reason.unwrap_or_else(|| "the kernel's thread ended unexpectedly".into()))
     }
+}
+
+fn unfitting(what: &str, answer: &Answer) -> RequestError {
+    RequestError::Stopped(format!("the kernel answered {answer:?} when asked for {what}"))
 }
 
 /// A handle that does not keep the daemon running.

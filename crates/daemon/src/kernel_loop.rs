@@ -3,20 +3,23 @@
 //! What always holds: requests are heard between deliveries, never inside one; a group is made durable as soon as
 //! nothing is left to do that could share it, or when it reaches a limit of [`DaemonLimits`]; a caller that waits alone
 //! gets its answer after one commit. Acknowledgements and cleaning wake nobody, so they wait for a group that
-//! somebody else needs.
+//! somebody else needs. Peers wait like callers.
 
 use crate::config::{DaemonLimits, Report, Reporter};
 use crate::death::{DeathFile, GroupState};
 use crate::handle::{Command, Ending, Lasting, RefInfo, RefOwner, Reply, Stats, WeakHandle};
 use crate::heaps::Heaps;
+use crate::identity::Whoami;
+use crate::network::Network;
 use crate::release::Waiters;
 use crate::services::Services;
 use crate::watchdog::Watchdog;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 use sturdy_node::Node;
-use sturdy_node::kernel::{Effect, Event, Fault, Request, Ticket};
+use sturdy_node::kernel::{Effect, Event, Fault, Request, Ticket, URL_ISSUER, URL_REDEEMER};
 use sturdy_store::{ClistByKref, Objects, Owner, Read};
+use sturdy_transport::Event as WireEvent;
 use sturdy_types::{KRef, Millis};
 use sturdy_vat::StateUnreadable;
 use tokio::sync::mpsc::Receiver;
@@ -34,6 +37,12 @@ pub(crate) enum Broken {
     /// The note of deaths could not be written.
     #[error("the note beside the store could not be written ({0}); check that disk")]
     Note(#[from] std::io::Error),
+    /// No random numbers.
+    #[error("the operating system refuses random numbers: {0}")]
+    Chance(String),
+    /// The transport has ended without being told to.
+    #[error("the network has ended unexpectedly")]
+    Network,
 }
 
 /// Whether the loop goes on.
@@ -54,6 +63,13 @@ enum Rest {
     Tidy,
 }
 
+/// What ends a wait.
+enum Stimulus {
+    Command(Option<Command>),
+    Wire(Option<WireEvent>),
+    Time,
+}
+
 /// Everything that lives on the kernel's thread.
 pub(crate) struct KernelLoop {
     pub(crate) node: Node,
@@ -67,6 +83,11 @@ pub(crate) struct KernelLoop {
     pub(crate) handle: WeakHandle,
     /// Where services run.
     pub(crate) host: tokio::runtime::Handle,
+    /// Who we are to peers.
+    pub(crate) whoami: Whoami,
+    pub(crate) network: Option<Network>,
+    /// Frames taken in beyond the deliveries made, since nothing was left to do.
+    pub(crate) frames_ahead: usize,
     inner: VecDeque<Effect>,
     waiters: Waiters,
     /// Answers to questions that change nothing. They too wait until what they tell is durable (G2).
@@ -75,6 +96,8 @@ pub(crate) struct KernelLoop {
     unawaited: usize,
     next_ticket: u64,
     group_since: Option<Instant>,
+    /// When something happened last.
+    stirred: Instant,
     rest: Rest,
     /// Told when nothing is left to do.
     until_quiet: Vec<Reply<()>>,
@@ -93,11 +116,15 @@ pub(crate) struct Parts {
     pub(crate) ending: Ending,
     pub(crate) handle: WeakHandle,
     pub(crate) host: tokio::runtime::Handle,
+    /// Who we are to peers.
+    pub(crate) whoami: Whoami,
+    pub(crate) network: Option<Network>,
 }
 
 impl KernelLoop {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { node, heaps, limits, note, watchdog, services, reporter, ending, handle, host } = parts;
+        let Parts { node, heaps, limits, note, watchdog, services, reporter, ending, handle, host, whoami, network } =
+            parts;
         Self {
             node,
             heaps,
@@ -109,12 +136,16 @@ impl KernelLoop {
             ending,
             handle,
             host,
+            whoami,
+            network,
+            frames_ahead: 0,
             inner: VecDeque::new(),
             waiters: Waiters::default(),
             reads: Vec::new(),
             unawaited: 0,
             next_ticket: 0,
             group_since: None,
+            stirred: Instant::now(),
             rest: Rest::Awake,
             until_quiet: Vec::new(),
             farewells: Vec::new(),
@@ -124,10 +155,16 @@ impl KernelLoop {
     /// The first events of the process: the boot, then the services that vats may already be calling.
     pub(crate) fn begin(&mut self, boot: Event) -> Result<(), Broken> {
         self.event(boot)?;
+        for name in [URL_ISSUER, URL_REDEEMER] {
+            self.ask_for_nobody(Request::RegisterService { name: name.to_owned(), system_only: false })?;
+        }
         let declared: Vec<_> = self.services.declared().map(|(name, access)| (name.to_owned(), access)).collect();
         for (name, access) in declared {
             let system_only = access == crate::services::ServiceAccess::SystemOnly;
             self.ask_for_nobody(Request::RegisterService { name, system_only })?;
+        }
+        if let Some(network) = &self.network {
+            network.close_the_closed(&self.node).map_err(Fault::Store)?;
         }
         self.commit()?;
         // Only now is the death counted; a crash before this line finds the note again.
@@ -150,8 +187,11 @@ impl KernelLoop {
             let flight = self.node.flight_record().moments().map(ToString::to_string).collect();
             (self.reporter)(Report::Fault { reason, flight });
         }
-        let farewells = std::mem::take(&mut self.farewells);
+        let (farewells, network) = (std::mem::take(&mut self.farewells), self.network.take());
         drop(self); // closes the store, so that it can be opened again once the farewell is heard
+        if let Some(network) = network {
+            clock.block_on(network.shutdown());
+        }
         for farewell in farewells {
             let _gone = farewell.send(());
         }
@@ -160,6 +200,8 @@ impl KernelLoop {
     fn turn_around(&mut self, mut commands: Receiver<Command>, clock: &tokio::runtime::Runtime) -> Result<(), Broken> {
         loop {
             let going = self.hear(&mut commands)?;
+            self.hear_peers()?;
+            self.keep_time()?;
             self.note_group()?;
             let worked = self.carry_out_next()?;
             if going == Going::Ending {
@@ -194,15 +236,16 @@ impl KernelLoop {
     fn obey(&mut self, command: Command) -> Result<Going, Broken> {
         match command {
             Command::Request(request, reply) => {
+                self.foresee(&request)?;
                 let ticket = self.ticket();
                 self.waiters.answer(ticket, reply);
                 self.event(Event::Asked(ticket, *request))?;
             }
-            Command::Call { target, methargs, name, reply } => {
+            Command::Call { request, named, reply } => {
                 let ticket = self.ticket();
-                self.waiters.call(ticket, name.is_some(), reply);
+                self.waiters.call(ticket, named, reply);
                 let turns = self.node.uncommitted_turns();
-                self.event(Event::Asked(ticket, Request::Call { target, methargs, request: name }))?;
+                self.event(Event::Asked(ticket, *request))?;
                 // The caller waits for the result, not for hearing that the call is under way; a refusal, whose
                 // turn is dropped, it does wait for.
                 self.unawaited += usize::from(self.node.uncommitted_turns() > turns);
@@ -219,6 +262,7 @@ impl KernelLoop {
                 let stats = Stats { node: self.node.stats(), engine, heaps: self.heaps.len() };
                 let _gone = reply.send(stats);
             }
+            Command::Network(reply) => self.tell_network(reply)?,
             Command::WhenQuiet(reply) => self.until_quiet.push(reply),
             Command::ServiceAnswered { call, rejected, value } => {
                 self.event(Event::ServiceAnswered { call, rejected, value })?;
@@ -245,9 +289,18 @@ impl KernelLoop {
         Ticket(self.next_ticket)
     }
 
-    fn event(&mut self, event: Event) -> Result<(), Broken> {
+    pub(crate) fn event(&mut self, event: Event) -> Result<(), Broken> {
         self.rest = Rest::Awake;
+        self.stirred = Instant::now();
         self.inner.extend(self.node.handle(now(), event)?);
+        Ok(())
+    }
+
+    /// An event that does not begin a new quiet time.
+    pub(crate) fn event_at_rest(&mut self, event: Event) -> Result<(), Broken> {
+        let (rest, stirred) = (self.rest, self.stirred);
+        self.event(event)?;
+        (self.rest, self.stirred) = (rest, stirred);
         Ok(())
     }
 
@@ -266,10 +319,9 @@ impl KernelLoop {
                     if let Some(note) = &self.note {
                         note.end()?;
                     }
-                    let rest = self.rest;
-                    self.event(Event::Delivered { vat, run, crank, outcome })?;
-                    // What vats do when they are asked for garbage does not begin a new quiet time.
-                    self.rest = rest;
+                    self.frames_ahead = self.frames_ahead.saturating_sub(1);
+                    // What vats do when they are asked for garbage is no reason to ask them again.
+                    self.event_at_rest(Event::Delivered { vat, run, crank, outcome })?;
                     return Ok(true);
                 }
                 outer => return Err(Fault::Broken(format!("an outer effect came before its commit: {outer:?}")).into()),
@@ -284,7 +336,8 @@ impl KernelLoop {
 
     /// How many wait for the next commit.
     fn awaited(&self) -> usize {
-        self.node.held_effects() - self.unawaited.min(self.node.held_effects()) + self.reads.len()
+        let answers = self.node.held_effects() - self.unawaited.min(self.node.held_effects());
+        answers + self.reads.len() + usize::from(self.node.owes_peers())
     }
 
     fn commit_is_due(&mut self) -> bool {
@@ -301,17 +354,23 @@ impl KernelLoop {
         self.awaited() > 0 && (self.is_quiet() || since.elapsed() >= Duration::from_millis(self.limits.group_open_ms))
     }
 
-    fn commit(&mut self) -> Result<(), Broken> {
+    pub(crate) fn commit(&mut self) -> Result<(), Broken> {
         let outer = self.node.commit(now())?;
         self.group_since = None;
         self.unawaited = 0;
-        let given_up = self.waiters.release(outer, |effect| match effect {
-            Effect::Notice(notice) => (self.reporter)(Report::Notice(notice)),
-            Effect::CallService { call, service, methargs } => {
-                self.services.call(&self.host, self.handle.clone(), call, &service, &methargs);
+        let mut others = Vec::new();
+        let given_up = self.waiters.release(outer, |effect| others.push(effect));
+        for effect in others {
+            match effect {
+                Effect::Notice(notice) => (self.reporter)(Report::Notice(notice)),
+                Effect::CallService { call, service, methargs } => {
+                    if !self.serve_url(call, &service)? {
+                        self.services.call(&self.host, self.handle.clone(), call, &service, &methargs);
+                    }
+                }
+                effect => self.post(effect),
             }
-            _ => {}
-        });
+        }
         for read in self.reads.drain(..) {
             read();
         }
@@ -329,30 +388,34 @@ impl KernelLoop {
         }
     }
 
-    /// Nothing is due: waits for a request, and uses the time if none comes.
+    /// Nothing is due: waits for a request or for the network, and uses the time if nothing comes.
     fn wait(&mut self, commands: &mut Receiver<Command>, clock: &tokio::runtime::Runtime) -> Result<Going, Broken> {
+        self.frames_ahead = 0;
         for reply in self.until_quiet.drain(..) {
             let _gone = reply.send(());
         }
-        let patience = if self.node.uncommitted_turns() > 0 {
-            Some(self.limits.unhurried_commit_ms)
+        let quiet = if self.node.uncommitted_turns() > 0 {
+            let since = self.group_since.map_or(Duration::ZERO, |since| since.elapsed());
+            Some(Duration::from_millis(self.limits.unhurried_commit_ms).saturating_sub(since))
         } else {
             match self.rest {
-                Rest::Awake => Some(self.limits.idle_after_ms),
-                Rest::Idled => Some(0),
+                Rest::Awake => {
+                    Some(Duration::from_millis(self.limits.idle_after_ms).saturating_sub(self.stirred.elapsed()))
+                }
+                Rest::Idled => Some(Duration::ZERO),
                 Rest::Tidy => None,
             }
         };
-        let heard = clock.block_on(async {
-            match patience {
-                None => Ok(commands.recv().await),
-                Some(ms) => tokio::time::timeout(Duration::from_millis(ms), commands.recv()).await,
-            }
-        });
-        match heard {
-            Ok(None) => Ok(Going::Ending),
-            Ok(Some(command)) => self.obey(command),
-            Err(_elapsed) => self.use_quiet_time(),
+        let due = self.node.deadline().map(|at| Duration::from_millis(at.saturating_sub(now())));
+        let patience = quiet.into_iter().chain(due).min();
+        match clock.block_on(stimulus(commands, self.network.as_mut(), patience)) {
+            Stimulus::Command(None) => Ok(Going::Ending),
+            Stimulus::Command(Some(command)) => self.obey(command),
+            Stimulus::Wire(None) => Err(Broken::Network),
+            Stimulus::Wire(Some(event)) => self.hear_wire(event).map(|()| Going::On),
+            // The clock of peers is looked at in each round.
+            Stimulus::Time if quiet.is_none() || (due.is_some() && due < quiet) => Ok(Going::On),
+            Stimulus::Time => self.use_quiet_time(),
         }
     }
 
@@ -393,8 +456,33 @@ impl KernelLoop {
     }
 }
 
+/// Waits until something happens or `patience` is over.
+async fn stimulus(
+    commands: &mut Receiver<Command>,
+    network: Option<&mut Network>,
+    patience: Option<Duration>,
+) -> Stimulus {
+    let wire = async {
+        match network {
+            Some(network) => network.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    let time = async {
+        match patience {
+            Some(patience) => tokio::time::sleep(patience).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        command = commands.recv() => Stimulus::Command(command),
+        event = wire => Stimulus::Wire(event),
+        () = time => Stimulus::Time,
+    }
+}
+
 /// The time that the kernel is told. A clock before 1970 is as good as 1970.
-fn now() -> Millis {
+pub(crate) fn now() -> Millis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,11 +2,11 @@
 //! opening does (finishing a commit that was cut off, migrating).
 
 use crate::boot::store_dir;
+use crate::rest::engine;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use sturdy_node::kernel::audit;
 use sturdy_store::{Described, Engine, Store, StoreFault, TableSize};
-use sturdy_store_sqlite::SqliteEngine;
 use sturdy_types::Incarnation;
 
 /// Why a store cannot be looked into.
@@ -38,14 +38,17 @@ pub struct StoreView {
 impl StoreView {
     /// Opens the store of this home directory.
     pub fn open(home: &Path) -> Result<Self, LookError> {
-        Self::over(engine(home)?)
+        Self::over(engine(&store_dir(home), home)?)
     }
 
-    /// Verifies the store's file as such, before anything in it is believed, then opens it.
+    /// Verifies the store's file as such, before anything in it is believed, then opens it and compares all rows with
+    /// their seal, however many there are.
     pub fn open_verified(home: &Path) -> Result<Self, LookError> {
-        let engine = engine(home)?;
+        let engine = engine(&store_dir(home), home)?;
         engine.verify()?;
-        Self::over(engine)
+        let view = Self::over(engine)?;
+        view.store.verify()?;
+        Ok(view)
     }
 
     fn over(engine: impl Engine + 'static) -> Result<Self, LookError> {
@@ -72,12 +75,4 @@ impl StoreView {
     pub fn incarnation(&self) -> Incarnation {
         self.store.incarnation()
     }
-}
-
-fn engine(home: &Path) -> Result<SqliteEngine, LookError> {
-    let dir = store_dir(home);
-    if !dir.is_dir() {
-        return Err(LookError::Nothing(home.to_owned()));
-    }
-    Ok(SqliteEngine::open(&dir)?)
 }

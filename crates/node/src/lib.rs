@@ -18,6 +18,6 @@ mod strangers;
 mod talk;
 
 pub use flight::{FlightRecord, Moment};
-pub use node::{AuditMode, Node, NodeStats};
+pub use node::{AuditMode, Node, NodeStats, TalkInfo};
 pub use sturdy_kernel as kernel;
 pub use sturdy_remote as remote;

@@ -9,6 +9,7 @@
 //! often (the host).
 
 use crate::held::Held;
+use crate::node::TalkInfo;
 use crate::talk::{Scene, Talk};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Before, Effect, LinkNews, Presence};
@@ -195,6 +196,9 @@ impl Links {
     pub(crate) fn acknowledged(&mut self, now: Millis, remote: RemoteId, ack: u64) {
         if let Some(talk) = self.talks.get_mut(&remote) {
             talk.pacer.acknowledged(now, ack);
+            if talk.waits_for_window {
+                self.wanted.insert(remote); // there may be more to say now
+            }
         }
     }
 
@@ -209,6 +213,17 @@ impl Links {
     pub(crate) fn speaker(&self, remote: RemoteId) -> Option<(ConnectionId, Binding)> {
         let connection = self.talks.get(&remote)?.connection;
         Some((connection, self.bound(connection)?))
+    }
+
+    /// Whether somebody waits for the next [`Links::speak`].
+    pub(crate) fn owes_peers(&self) -> bool {
+        !self.wanted.is_empty() || self.talks.values().any(|talk| talk.heard > 0)
+    }
+
+    /// How the talk with a peer goes.
+    pub(crate) fn talk_with(&self, remote: RemoteId) -> Option<TalkInfo> {
+        let talk = self.talks.get(&remote)?;
+        Some(TalkInfo { connection: talk.connection, round_trip_ms: talk.pacer.round_trip_ms() })
     }
 
     /// What is held of a peer.

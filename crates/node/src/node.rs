@@ -9,7 +9,7 @@ use sturdy_kernel::{
     answer_for, apply, audit, begin, tidy_up,
 };
 use sturdy_store::{Engine, OpenError, Read, RemoteCursors, Sources, Store, StoreFault, VatState};
-use sturdy_types::{CrankId, Incarnation, KernelLimits, Millis, SourceHash, VatId};
+use sturdy_types::{ConnectionId, CrankId, Incarnation, KernelLimits, Millis, RemoteId, SourceHash, VatId};
 
 /// Whether the tables are recounted after every turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,15 @@ pub struct NodeStats {
     pub commits: u64,
     /// Answers of vats dropped because they named an earlier run or crank.
     pub stale_outcomes: u64,
+}
+
+/// How the talk with a peer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TalkInfo {
+    /// The connection on which we talk.
+    pub connection: ConnectionId,
+    /// The smoothed time from a message to its acknowledgement, in milliseconds, once one was measured.
+    pub round_trip_ms: Option<u64>,
 }
 
 /// The delivery that is under way.
@@ -121,6 +130,16 @@ impl Node {
     /// the peer was closed or given up.
     pub fn wants(&self, peer: &str) -> bool {
         self.links.wants(peer)
+    }
+
+    /// Whether peers wait for the next commit: something is to be told to them, or to be acknowledged.
+    pub fn owes_peers(&self) -> bool {
+        self.links.owes_peers()
+    }
+
+    /// How the talk with a peer goes; nothing if no connection speaks for it.
+    pub fn talk_with(&self, remote: RemoteId) -> Option<TalkInfo> {
+        self.links.talk_with(remote)
     }
 
     /// Work for an idle moment: rows of terminated vats, then the engine's own. Returns whether any is left.

@@ -24,6 +24,8 @@ pub(crate) struct Talk {
     pub pacer: Pacer,
     /// Messages heard in turns that are not durable yet.
     pub heard: u64,
+    /// More is durable than was put on the wire: an acknowledgement lets it go on.
+    pub waits_for_window: bool,
     /// The room that the peer was told of last.
     told_room: Option<u64>,
     /// For `whatever` peers: the results of calls on the wire, in our frame. `None` until it is looked up.
@@ -42,7 +44,15 @@ pub(crate) struct Scene<'s, R> {
 impl Talk {
     pub fn new(connection: ConnectionId, kind: PeerKind, first_pending: u64, heard: u64) -> Self {
         let limits = if kind == PeerKind::Whatever { PacerLimits::toward_whatever() } else { PacerLimits::default() };
-        Self { connection, kind, pacer: Pacer::new(limits, first_pending), heard, told_room: None, asked: None }
+        Self {
+            connection,
+            kind,
+            pacer: Pacer::new(limits, first_pending),
+            heard,
+            waits_for_window: false,
+            told_room: None,
+            asked: None,
+        }
     }
 
     pub fn speak<R: Read>(&mut self, scene: &Scene<'_, R>, out: &mut Vec<Effect>) -> Result<(), StoreFault> {
@@ -69,6 +79,7 @@ impl Talk {
             }
             self.transmit(scene, seq, text, out);
         }
+        self.waits_for_window = self.pacer.next_unsent() < cursor.next_send;
         // A full batch of messages heard does not wait for the clock; nor does a peer that found no room before.
         let at_once =
             self.pacer.deadline().is_some_and(|at| at <= now) && self.pacer.on_time(now).contains(&Speak::Ack);

@@ -128,6 +128,11 @@ impl Pacer {
         (self.next < durable_end && open).then_some(self.next)
     }
 
+    /// The first number that was not put on the wire on this connection.
+    pub const fn next_unsent(&self) -> u64 {
+        self.next
+    }
+
     /// A message was put on the wire; it carried an acknowledgement of everything received when it was made, which may
     /// be older than what is owed, so an owed one stays owed unless `acknowledges_all`.
     pub fn sent(&mut self, now: Millis, seq: u64, bytes: usize, carried: Carried) {

@@ -10,3 +10,4 @@ mod open;
 
 pub use engine::{IDLE_CHECKPOINT_BYTES, LOG_LIMIT_BYTES, SqliteEngine};
 pub use error::OpenError;
+pub use open::store_file;

@@ -45,6 +45,11 @@ pub(crate) struct Opened {
     pub(crate) file_len: FileLen,
 }
 
+/// The file with the rows of the store in `dir`. Its log lies beside it while there is one.
+pub fn store_file(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
 /// The length of a file, if there is one.
 pub(crate) type FileLen = Box<dyn Fn(&Path) -> Option<u64> + Send>;
 

@@ -19,8 +19,18 @@ pub enum Command {
     Run(RunArgs),
     /// Make a folder with a working example to begin from.
     New(NewArgs),
-    /// Look into a store that nothing is running in.
+    /// Look into a store that nothing is running in, or put one back.
     Store(StoreArgs),
+    /// The OCAP URLs that the kernel of a store has issued, while nothing runs in it.
+    Url(UrlArgs),
+    /// The peers that the kernel of a store knows, while nothing runs in it.
+    Peers(PeersArgs),
+    /// End everything in a store, for ever. Nobody can mistake what comes after for what was before.
+    Reset(ResetArgs),
+    /// Who a kernel is to its peers.
+    Identity(IdentityArgs),
+    /// Join kernels that cannot reach each other directly.
+    Relay(RelayArgs),
 }
 
 const RUN_HELP: &str = "\
@@ -60,6 +70,14 @@ pub struct RunArgs {
     /// Start vats whose files have changed with their new code.
     #[arg(long)]
     pub reload: bool,
+    /// Listen for other kernels on this multiaddr, such as /ip4/127.0.0.1/tcp/0 (any free port of this machine only),
+    /// /ip4/0.0.0.0/tcp/4001, /ip4/0.0.0.0/udp/4001/quic-v1 or /ip4/0.0.0.0/tcp/4002/ws. Can be given several times.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub listen: Vec<String>,
+    /// Be found through this relay: a multiaddr that ends with /p2p/ and the relay's peer id. Can be given several
+    /// times. Without --listen and --relay there is no network.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub relay: Vec<String>,
     /// A name for the call: the same name again is the same call, in this run or a later one. It is made once, and
     /// its answer is printed each time, until --forget (or a day after it was answered). Use it to repeat a call
     /// safely when you do not know whether it was made.
@@ -94,15 +112,161 @@ pub enum StoreAction {
     Dump(StorePlace),
     /// Print what each table takes.
     Stats(StorePlace),
+    /// Put a copy of a store in place. It begins another life, so that peers notice: what was under way between them and
+    /// the kernel is rejected on both sides.
+    Restore(RestoreArgs),
 }
 
 /// Which store.
 #[derive(Debug, clap::Args)]
 pub struct StorePlace {
     /// The directory that holds the store.
-    #[arg(long, value_name = "DIR", default_value = ".sturdy")]
+    #[arg(long, value_name = "DIR", default_value = ".sturdy", global = true)]
     pub home: PathBuf,
-    /// Print JSON: one object per row or per table.
+    /// Print JSON: one object per line.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// `sturdy store restore`.
+#[derive(Debug, clap::Args)]
+pub struct RestoreArgs {
+    /// The copy: a file `store.sqlite`, or a directory in which one lies. It is only read.
+    pub copy: PathBuf,
+    /// If there is a store already, move it aside.
+    #[arg(long)]
+    pub force: bool,
+    /// Where to.
+    #[command(flatten)]
+    pub place: StorePlace,
+}
+
+/// `sturdy url`.
+#[derive(Debug, clap::Args)]
+pub struct UrlArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub action: UrlAction,
+}
+
+/// What can be done with URLs at rest.
+#[derive(Debug, Subcommand)]
+pub enum UrlAction {
+    /// List those that were issued and not ended. It does not show the URLs, which are secrets.
+    List(StorePlace),
+    /// Give nothing for a URL any more.
+    Revoke {
+        /// Its number, for instance url3.
+        url: String,
+        /// Which store.
+        #[command(flatten)]
+        place: StorePlace,
+    },
+}
+
+/// `sturdy peers`.
+#[derive(Debug, clap::Args)]
+pub struct PeersArgs {
+    /// What to do with them. Without it they are listed.
+    #[command(subcommand)]
+    pub action: Option<PeersAction>,
+    /// Which store.
+    #[command(flatten)]
+    pub place: StorePlace,
+}
+
+/// What can be done with peers at rest.
+#[derive(Debug, Subcommand)]
+pub enum PeersAction {
+    /// List them.
+    List,
+    /// Do not wait for a peer any longer: what it was to answer is rejected.
+    GiveUp {
+        /// Its peer id.
+        peer: String,
+    },
+    /// Let go of everything that a peer holds here, and of everything that it gave.
+    Forget {
+        /// Its peer id.
+        peer: String,
+    },
+}
+
+/// `sturdy reset`.
+#[derive(Debug, clap::Args)]
+pub struct ResetArgs {
+    /// Become somebody else to all peers, too.
+    #[arg(long)]
+    pub identity: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Which store.
+    #[command(flatten)]
+    pub place: StorePlace,
+}
+
+/// `sturdy identity`.
+#[derive(Debug, clap::Args)]
+pub struct IdentityArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub action: IdentityAction,
+    /// Beside which store.
+    #[command(flatten)]
+    pub place: StorePlace,
+}
+
+/// What can be done with an identity.
+#[derive(Debug, Subcommand)]
+pub enum IdentityAction {
+    /// Print the peer id.
+    Show,
+    /// Print the words (or the seed) from which it can be made again. They are the secret.
+    Backup,
+    /// Make it again from what `backup` has printed, read from the standard input.
+    Restore(IdentityRestoreArgs),
+}
+
+/// `sturdy identity restore`.
+#[derive(Debug, clap::Args)]
+pub struct IdentityRestoreArgs {
+    /// Read the words from this file.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Overwrite another identity.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `sturdy relay`.
+#[derive(Debug, clap::Args)]
+pub struct RelayArgs {
+    /// Listen on this multiaddr, for instance /ip4/0.0.0.0/tcp/4001. Can be given several times.
+    #[arg(long, value_name = "MULTIADDR", required = true)]
+    pub listen: Vec<String>,
+    /// Others reach it under this multiaddr, too. Can be given several times.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub announce: Vec<String>,
+    /// Its identity lies in this file, which is made if it is missing.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Connections at once.
+    #[arg(long, value_name = "NUMBER")]
+    pub connections: Option<u32>,
+    /// Kernels that it keeps a place for at once.
+    #[arg(long, value_name = "NUMBER")]
+    pub places: Option<usize>,
+    /// Pairs that it joins at once.
+    #[arg(long, value_name = "NUMBER")]
+    pub circuits: Option<usize>,
+    /// Bytes after which it parts a pair, which then joins again.
+    #[arg(long, value_name = "BYTES")]
+    pub circuit_bytes: Option<u64>,
+    /// Seconds after which it parts a pair, which then joins again.
+    #[arg(long, value_name = "SECONDS")]
+    pub circuit_secs: Option<u32>,
+    /// Print one JSON object per event.
     #[arg(long)]
     pub json: bool,
 }

@@ -1,6 +1,7 @@
 //! The commands of the prompt that are no calls: they begin with a colon.
 
 use crate::out::{self, End};
+use crate::peers::{self, Told};
 use crate::session::{Done, Names, Session};
 use crate::show;
 use sturdy_daemon::{Answer, Request, RequestError};
@@ -17,6 +18,12 @@ name                                             tell what a name stands for
 :terminate v1      end a vat, or (s1) a cluster, for ever
 :reap [v1]         ask a vat, or all, for their garbage
 :revoke ko5        make an object unusable for ever
+:url issue NAME [--expires 2h] [--once]          print a URL; whoever has it gets the object
+:url redeem URL [as NAME]                        get what another kernel's URL stands for
+:url list, :url revoke url1                       the URLs of this kernel; end one
+:peers             other kernels that this one talks to, and where it can be reached itself
+:peers close PEER [--discard] | reconnect PEER   hang up until reconnected | talk again
+:peers give-up PEER | forget PEER                stop waiting | let go of everything of a peer
 :help              this
 :quit              end (so do Ctrl-D and the end of a pipe); everything goes on with the next run";
 
@@ -30,9 +37,17 @@ pub enum Next {
 
 /// Carries out a line that begins with a colon.
 pub async fn command(session: &mut Session, line: &str) -> Result<Next, End> {
-    let mut words = line.split_whitespace();
-    let (command, argument) = (words.next().unwrap_or(":"), words.next());
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let (command, argument) = (words.first().copied().unwrap_or(":"), words.get(1).copied());
     let answer = match (command, argument) {
+        (":url", _) => {
+            let told = peers::url(session, line, &words[1..]).await;
+            return with_peers(session, line, told);
+        }
+        (":peers" | ":peer", _) => {
+            let told = peers::peers(session, &words[1..]).await;
+            return with_peers(session, line, told);
+        }
         (":quit" | ":q" | ":exit", _) => return Ok(Next::Quit),
         (":help" | ":h" | ":?", _) => Ok(HELP.to_owned()),
         (":status", _) => Ok(show::status(&session.kernel.status().await.map_err(End::of)?)),
@@ -55,17 +70,32 @@ pub async fn command(session: &mut Session, line: &str) -> Result<Next, End> {
     };
     match answer {
         Ok(text) => out::result(&text).map(|()| Next::Line(Done::Well)),
-        Err(Failed::Told(text)) => {
-            out::note(&format!("Error: {text}"));
-            Ok(Next::Line(Done::Badly))
-        }
-        Err(Failed::Stopped(end)) => Err(end),
+        Err(failed) => failed.tell(session, line),
     }
 }
 
-enum Failed {
+/// What keeps a command from being done.
+pub enum Failed {
+    /// This; the next line may do better.
     Told(String),
+    /// Nothing more can be done.
     Stopped(End),
+}
+
+impl Failed {
+    fn tell(self, session: &Session, line: &str) -> Result<Next, End> {
+        match self {
+            Self::Told(text) => session.failed(line, &text, None).map(|()| Next::Line(Done::Badly)),
+            Self::Stopped(end) => Err(end),
+        }
+    }
+}
+
+fn with_peers(session: &Session, line: &str, told: Result<Told, Failed>) -> Result<Next, End> {
+    match told {
+        Ok(told) => peers::print(session, line, told).map(Next::Line),
+        Err(failed) => failed.tell(session, line),
+    }
 }
 
 /// Reads the argument and goes on with it.

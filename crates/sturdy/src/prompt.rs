@@ -8,15 +8,32 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, Helper};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use sturdy_types::redact_urls;
 use tokio::sync::mpsc;
 
 /// Lines of history kept.
 const HISTORY_LINES: usize = 1_000;
-const COMMANDS: &[&str] =
-    &[":help", ":names", ":quit", ":reap", ":restart", ":revoke", ":stats", ":status", ":terminate", ":vats"];
+const COMMANDS: &[&str] = &[
+    ":help",
+    ":names",
+    ":peers",
+    ":quit",
+    ":reap",
+    ":restart",
+    ":revoke",
+    ":stats",
+    ":status",
+    ":terminate",
+    ":url issue ",
+    ":url list",
+    ":url redeem ",
+    ":url revoke ",
+    ":vats",
+];
 
 /// What can be completed.
 pub type Words = Arc<Mutex<Vec<String>>>;
@@ -89,8 +106,10 @@ fn edit(
                 }
             }
         };
+        // A URL is a secret: a line with one is not kept.
         if let Ok(line) = &line
             && !line.trim().is_empty()
+            && matches!(redact_urls(line), Cow::Borrowed(_))
         {
             // A history that cannot be written is no reason to stop.
             let _lost = editor.add_history_entry(line).and_then(|_| editor.save_history(history));

@@ -14,15 +14,19 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use sturdy_daemon::cluster_file::{self, ClusterFile};
 use sturdy_daemon::{
-    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, Place, Report, Request, RequestError, Status, SubclusterInfo,
+    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, Place, Report, Request,
+    RequestError, Status, SubclusterInfo,
 };
 use sturdy_types::SubclusterId;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 /// Bytes of one line from a pipe: a message of the largest size, written out, fits.
 const LINE_BYTES: u64 = 64 << 20;
 /// How long vats may take to start before the first call is made anyway, in milliseconds.
 const START_PATIENCE_MS: u64 = 10_000;
+/// How long to wait for the first address before the first call is made anyway, in milliseconds.
+const LISTEN_PATIENCE_MS: u64 = 5_000;
 /// How long messages that nobody waits for may still be worked on after the last call, in milliseconds. What is not done
 /// then goes on with the next run.
 const END_PATIENCE_MS: u64 = 500;
@@ -48,10 +52,19 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
         return Err(End::of(error)); // nothing to resume: no store is made for a mistake
     }
     let mut config = DaemonConfig::new(Place::Home(args.home.clone()));
-    config.reporter = Arc::new(reporter(args.home.clone()));
+    let listening = Arc::new(Notify::new());
+    config.reporter = Arc::new(reporter(args.home.clone(), Arc::clone(&listening)));
+    if !args.listen.is_empty() || !args.relay.is_empty() {
+        let (listen, relays) = (args.listen.clone(), args.relay.clone());
+        config.network = Some(NetworkConfig { listen, relays, ..NetworkConfig::default() });
+    }
     let ending = ending_signal(); // before anything is shown: who sees something may send a signal
     let daemon = Daemon::start(config).await.map_err(End::of)?;
     let kernel = daemon.handle();
+    if !args.listen.is_empty() {
+        // URLs that are issued at once are to say where this kernel is.
+        let _late = tokio::time::timeout(Duration::from_millis(LISTEN_PATIENCE_MS), listening.notified()).await;
+    }
     let ended = tokio::select! {
         ended = serve(args, &kernel, &label, file) => ended,
         name = ending => {
@@ -63,9 +76,12 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
     ended
 }
 
-/// Shows reports; a fault is also kept in a file.
-fn reporter(home: std::path::PathBuf) -> impl Fn(Report) + Send + Sync {
+/// Shows reports; a fault is also kept in a file. The first address is also told to `listening`.
+fn reporter(home: std::path::PathBuf, listening: Arc<Notify>) -> impl Fn(Report) + Send + Sync {
     move |report| {
+        if let Report::Network(NetworkNews::Listening(_)) = &report {
+            listening.notify_one();
+        }
         let Some(text) = show::report(&report) else { return };
         if let Report::Fault { reason, .. } = &report {
             let file = home.join("flight-record.txt");
@@ -117,6 +133,9 @@ async fn serve(
     let about =
         format!("{}: {}", if stored.is_some() { "resumed" } else { "launched" }, show::subcluster(info, &status));
     out::note(&about);
+    if !args.listen.is_empty() || !args.relay.is_empty() {
+        out::note(&format!("this kernel is {}", kernel.network().await.map_err(End::of)?.peer_id));
+    }
     let form = if args.json { Form::Json } else { Form::Values };
     let mut session = Session { kernel: kernel.clone(), subcluster: id, names: Names::of_vats(info, &status), form };
     let done = if !args.call.is_empty() {
@@ -246,7 +265,7 @@ async fn converse(session: &mut Session, mut lines: Lines) -> Result<Done, End> 
 }
 
 /// Resolves with the name of the signal that asks for the end. Signals are heeded from the call on.
-fn ending_signal() -> impl Future<Output = &'static str> {
+pub fn ending_signal() -> impl Future<Output = &'static str> {
     let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     async {
         match (interrupt, terminate) {

@@ -10,7 +10,7 @@ use sturdy_daemon::{Handle, Lasting, RefOwner, RequestError, Settled, Status, Su
 use sturdy_smallcaps::display::plain_json;
 use sturdy_smallcaps::expr::{Call, Line, Named, RefKind, parse_line};
 use sturdy_smallcaps::{Value, decode};
-use sturdy_types::{KRef, SubclusterId, json_string};
+use sturdy_types::{KRef, SubclusterId, json_string, redact_urls};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,20 @@ impl Names {
         self.known.keys().cloned().chain((1..=self.results.len()).map(|number| format!("${number}"))).collect()
     }
 
-    fn resolve(&self, name: &str) -> Result<Named<KRef>, String> {
+    /// Whether a reference may be given this name.
+    pub fn may_be_given(&self, name: &str) -> Result<(), String> {
+        let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') || !name.chars().all(part) {
+            return Err(format!("`{}` is no name: letters, digits and `_`, not a digit first", show::tame(name)));
+        }
+        if self.known.contains_key(name) || name.parse::<KRef>().is_ok() {
+            return Err(format!("`{name}` stands for something else already; choose another name"));
+        }
+        Ok(())
+    }
+
+    /// What a name stands for.
+    pub fn resolve(&self, name: &str) -> Result<Named<KRef>, String> {
         if let Some(named) = self.known.get(name) {
             return Ok(named.clone());
         }
@@ -145,8 +158,13 @@ impl Session {
             }
             Err(stopped) => return Err(End::of(stopped)),
         };
-        let shown = self.shown(&settled).await?;
-        let done = self.print(text, &settled, &shown)?;
+        self.conclude(text, &settled, request).await
+    }
+
+    /// Prints a result, and acknowledges it if nothing in it has to be kept.
+    async fn conclude(&mut self, text: &str, settled: &Settled, request: Option<RequestName>) -> Result<Done, End> {
+        let shown = self.shown(settled).await?;
+        let done = self.print(text, settled, &shown)?;
         let finished = match request {
             None => shown.is_empty(),
             Some(request) => request.forget,
@@ -157,13 +175,28 @@ impl Session {
         Ok(done)
     }
 
+    /// A redemption that `text` asked for has ended; the reference may be given a name.
+    pub async fn redeemed(&mut self, text: &str, settled: Settled, name: Option<&str>) -> Result<Done, End> {
+        let mut found = Vec::new();
+        if let Ok(value) = decode(&settled.value) {
+            references(&value, &settled.value.slots, &mut found);
+        }
+        if let (Some(name), Some(named)) = (name, found.into_iter().next()) {
+            self.names.known.insert(name.to_owned(), named);
+        }
+        self.conclude(text, &settled, None).await
+    }
+
     fn print(&self, text: &str, settled: &Settled, shown: &[Shown]) -> Result<Done, End> {
         if settled.rejected {
             self.failed(text, &show::reason(&settled.value), Some(settled))?;
         } else if self.form == Form::Json {
             let value = json_value(settled);
             let refs = json_refs(shown);
-            out::result(&format!("{{\"call\":{},\"ok\":true,\"value\":{value}{refs}}}", json_string(text)))?;
+            out::result(&format!(
+                "{{\"call\":{},\"ok\":true,\"value\":{value}{refs}}}",
+                json_string(&redact_urls(text))
+            ))?;
         } else {
             out::result(&show::value(&settled.value))?;
         }
@@ -177,7 +210,8 @@ impl Session {
         Ok(if settled.rejected { Done::Badly } else { Done::Well })
     }
 
-    fn failed(&self, text: &str, why: &str, settled: Option<&Settled>) -> Result<(), End> {
+    /// Tells that a line failed.
+    pub fn failed(&self, text: &str, why: &str, settled: Option<&Settled>) -> Result<(), End> {
         match self.form {
             Form::Values => {
                 out::note(&format!("Error: {why}"));
@@ -185,7 +219,7 @@ impl Session {
             }
             Form::Json => {
                 let error = settled.map_or_else(String::new, |settled| format!(",\"error\":{}", json_value(settled)));
-                let (call, message) = (json_string(text), json_string(why));
+                let (call, message) = (json_string(&redact_urls(text)), json_string(why));
                 out::result(&format!("{{\"call\":{call},\"ok\":false,\"message\":{message}{error}}}"))
             }
         }
@@ -240,13 +274,19 @@ impl Session {
         match self.form {
             Form::Values => out::result(&format!("<{reference}>: {about}"))?,
             Form::Json => {
-                let (call, reference) = (json_string(text), json_string(&reference.to_string()));
+                let (call, reference) = (json_string(&redact_urls(text)), json_string(&reference.to_string()));
                 let about = json_string(&about);
                 out::result(&format!("{{\"call\":{call},\"ok\":true,\"ref\":{reference},\"about\":{about}}}"))?;
             }
         }
         Ok(Done::Well)
     }
+}
+
+/// Prints the answer to a command for programs.
+pub fn print_json(text: &str, value: &str) -> Result<(), End> {
+    let call = json_string(&redact_urls(text));
+    out::result(&format!("{{\"call\":{call},\"ok\":true,\"value\":{value}}}"))
 }
 
 fn json_value(settled: &Settled) -> String {

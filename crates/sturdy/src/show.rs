@@ -1,10 +1,12 @@
 //! How things look.
 
 use std::fmt::Write as _;
-use sturdy_daemon::{LogLevel, Notice, Report, Status, SubclusterInfo, VatInfo, VatPhase};
+use sturdy_daemon::{
+    LinePath, LogLevel, NetworkNews, Notice, Report, Status, SubclusterInfo, VatInfo, VatPhase, Way, Wire,
+};
 use sturdy_smallcaps::display::pretty;
 use sturdy_smallcaps::{Value, decode};
-use sturdy_types::{CapData, KRef};
+use sturdy_types::{CapData, KRef, redact_urls};
 
 /// Text from a vat: what would steer a terminal is made visible, line breaks stay.
 pub fn tame(text: &str) -> String {
@@ -52,7 +54,8 @@ pub fn report(report: &Report) -> Option<String> {
                 LogLevel::Error => " error:",
             };
             let name = if name.is_empty() { vat.to_string() } else { tame(name) };
-            Some(format!("[{name}]{level} {}", tame(text)))
+            // A URL in a log would give its object to whoever reads the log.
+            Some(format!("[{name}]{level} {}", tame(&redact_urls(text))))
         }
         Report::Notice(Notice::VatTerminated { vat, name, reason }) => {
             Some(format!("vat {} ({vat}) was terminated: {}", tame(name), tame(reason)))
@@ -70,12 +73,44 @@ pub fn report(report: &Report) -> Option<String> {
         Report::Notice(Notice::OneWayLost { target, reason }) => {
             Some(format!("a message to {target} for whose result nobody waits was lost: {}", tame(reason)))
         }
+        Report::Network(news) => Some(network(news)),
         Report::Fault { reason, flight } => {
             let mut text = format!("the kernel has stopped: {reason}\nits last moments:");
             for moment in flight {
                 let _ = write!(text, "\n  {moment}"); // writing to a String cannot fail
             }
             Some(text)
+        }
+    }
+}
+
+/// How a connection goes.
+pub fn way(way: Way) -> String {
+    let path = match way.path {
+        LinePath::Direct => "connected",
+        LinePath::Relayed => "connected through a relay",
+    };
+    match way.wire {
+        Wire::Sturdy => path.to_owned(),
+        Wire::Whatever => format!("{path}, with the protocol `whatever`"),
+    }
+}
+
+fn network(news: &NetworkNews) -> String {
+    match news {
+        NetworkNews::Listening(address) => format!("listening on {address}"),
+        NetworkNews::NotListening { address, why: None } => format!("not listening on {address} any more"),
+        NetworkNews::NotListening { address, why: Some(why) } => {
+            format!("warning: not listening on {address} any more: {}", tame(why))
+        }
+        NetworkNews::RelayReserved(relay) => format!("the relay {relay} has a place for this kernel"),
+        NetworkNews::RelayLost { relay, why } => {
+            format!("warning: the relay {relay} has no place for this kernel: {}; it is asked again", tame(why))
+        }
+        NetworkNews::Reached { peer, way: how } => format!("peer {}: {}", tame(peer), way(*how)),
+        NetworkNews::Lost { peer, why } => format!("peer {}: the connection is gone: {}", tame(peer), tame(why)),
+        NetworkNews::Unreachable { peer, why } => {
+            format!("peer {} cannot be reached: {}; it is tried again and again", tame(peer), tame(why))
         }
     }
 }

@@ -1,8 +1,8 @@
-//! `sturdy store`: looks into a store while nothing runs in it.
+//! `sturdy store`: looks into a store while nothing runs in it, and puts one back from a copy.
 
-use crate::args::{StoreAction, StoreArgs, StorePlace};
+use crate::args::{RestoreArgs, StoreAction, StoreArgs, StorePlace};
 use crate::out::{self, End};
-use sturdy_daemon::StoreView;
+use sturdy_daemon::{Existing, LookError, StoreView, restore_store};
 use sturdy_types::json_string;
 
 /// Runs the command.
@@ -11,12 +11,18 @@ pub fn store(args: &StoreArgs) -> Result<(), End> {
         StoreAction::Check(place) => check(place),
         StoreAction::Dump(place) => dump(place),
         StoreAction::Stats(place) => stats(place),
+        StoreAction::Restore(args) => restore(args),
     }
 }
 
 fn check(place: &StorePlace) -> Result<(), End> {
-    let store = StoreView::open_verified(&place.home).map_err(End::of)?;
-    let problems = store.audit().map_err(End::of)?;
+    let problems = match problems(place) {
+        // Damage is a finding; a store that is not there, or in use, is not.
+        Err(error) if place.json && !matches!(error, LookError::Nothing(_) | LookError::Place(_)) => {
+            vec![error.to_string()]
+        }
+        found => found.map_err(End::of)?,
+    };
     let good = problems.is_empty();
     if place.json {
         let problems: Vec<String> = problems.iter().map(|problem| json_string(problem)).collect();
@@ -36,6 +42,26 @@ fn check(place: &StorePlace) -> Result<(), End> {
         place.home.display(),
         problems.len()
     )))
+}
+
+fn problems(place: &StorePlace) -> Result<Vec<String>, LookError> {
+    StoreView::open_verified(&place.home)?.audit()
+}
+
+fn restore(args: &RestoreArgs) -> Result<(), End> {
+    let existing = if args.force { Existing::MoveAside } else { Existing::Keep };
+    let home = &args.place.home;
+    let restored = restore_store(home, &args.copy, existing).map_err(End::of)?;
+    if args.place.json {
+        let moved =
+            restored.moved_to.as_ref().map_or_else(|| "null".to_owned(), |to| json_string(&to.to_string_lossy()));
+        return out::result(&format!("{{\"incarnation\":\"{}\",\"movedTo\":{moved}}}", restored.incarnation));
+    }
+    out::result(&format!("the store in {} was restored and begins another life", home.display()))?;
+    match restored.moved_to {
+        Some(to) => out::result(&format!("the store that was there is now {}", to.display())),
+        None => Ok(()),
+    }
 }
 
 fn dump(place: &StorePlace) -> Result<(), End> {

@@ -145,11 +145,11 @@ fn commands_of_the_prompt_work_from_a_pipe() {
     let run = place.pipe(
         "vat.js",
         &[],
-        ":help\n:status\n:vats\n:names\n:stats\nvat.make()\n:revoke ko3\n$1.number()\n:restart v1\n:reap\n:reap v7\n\
+        ":help\n:status\n:vats\n:names\n:stats\nvat.make()\n:revoke ko5\n$1.number()\n:restart v1\n:reap\n:reap v7\n\
          :what\n:terminate v1\nvat.make()\n:quit\nvat.make()\n",
     );
     let (shown, told) = (text(&run.stdout), text(&run.stderr));
-    assert!(shown.contains("vat (v1, root ko2, run1): running"), "{shown}");
+    assert!(shown.contains("vat (v1, root ko4, run1): running"), "{shown}");
     assert_eq!(shown.matches("done\n").count(), 4, "{shown}\n{told}");
     assert!(told.contains("[KERNEL:OBJECT_REVOKED]"), "{told}");
     assert!(told.contains("vat v7 does not exist"), "{told}");

@@ -53,9 +53,11 @@ const ROOMS: &[Room] = &[
             "sturdy-node",
             "sturdy-vat",
             "sturdy-vat-js",
+            "sturdy-identity",
+            "sturdy-transport",
         ],
     ),
-    street("sturdy", &["sturdy-types", "sturdy-smallcaps", "sturdy-daemon"]),
+    street("sturdy", &["sturdy-types", "sturdy-smallcaps", "sturdy-identity", "sturdy-transport", "sturdy-daemon"]),
     street(
         "sturdy-bench",
         &[

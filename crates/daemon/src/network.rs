@@ -1,0 +1,339 @@
+//! The network of a running kernel: what it is told to do becomes orders to the transport, what the transport tells
+//! becomes events for the node, reports for people, and a little volatile knowledge about addresses and peers.
+//!
+//! What always holds: nothing here is remembered beyond the process; what is kept about peers is kept only while they
+//! are connected or have a record. Deliberately elsewhere: when events are taken (`kernel_loop`), what they mean (the
+//! node), bytes (`sturdy-transport`).
+
+use crate::config::{Report, Reporter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use sturdy_node::Node;
+use sturdy_node::kernel::Event as KernelEvent;
+use sturdy_node::remote::Side as Speaks;
+use sturdy_store::{Read, RemoteState, Remotes, RemotesByPeer, StoreFault};
+use sturdy_transport::{
+    Event, Events, Gone, Path, Reach, Side, StartError, TransportConfig, TransportHandle, TransportLimits, Wire, start,
+};
+use sturdy_types::ConnectionId;
+
+/// Addresses that a URL of ours carries, at most.
+const URL_HINTS: usize = 8;
+
+/// How a kernel is to be reached, and how it reaches others.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkConfig {
+    /// Multiaddrs to listen on.
+    pub listen: Vec<String>,
+    /// Relays to be found at: multiaddrs that end with `/p2p/` and the relay's peer id.
+    pub relays: Vec<String>,
+    /// How near the addresses may be that URLs name; if not given, what the addresses to listen on imply.
+    pub reach: Option<Reach>,
+    /// Limits of the transport.
+    pub limits: TransportLimits,
+}
+
+/// Something that happened on the network, worth a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkNews {
+    /// The kernel can be reached at this address.
+    Listening(String),
+    /// It cannot be reached there any more.
+    NotListening {
+        /// The address.
+        address: String,
+        /// Why, if it was not our own wish.
+        why: Option<String>,
+    },
+    /// A relay has a place for us.
+    RelayReserved(String),
+    /// A relay has no place for us (any more).
+    RelayLost {
+        /// The relay's address.
+        relay: String,
+        /// Why.
+        why: String,
+    },
+    /// There is a connection with a known peer.
+    Reached {
+        /// The peer.
+        peer: String,
+        /// How it goes.
+        way: Way,
+    },
+    /// There is no connection with a known peer any more.
+    Lost {
+        /// The peer.
+        peer: String,
+        /// Why.
+        why: String,
+    },
+    /// The first dial of a peer has failed since there was a connection. It is repeated.
+    Unreachable {
+        /// The peer.
+        peer: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// How a connection goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// From host to host, or through a relay.
+    pub path: Path,
+    /// The protocol that was agreed on.
+    pub wire: Wire,
+}
+
+/// What is known about the network now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkInfo {
+    /// Our own peer id.
+    pub peer_id: String,
+    /// Whether there is a network at all.
+    pub switch: NetworkSwitch,
+    /// Where this kernel can be reached, with its peer id at the end.
+    pub addresses: Vec<String>,
+    /// What a URL that is issued now says about where to find it.
+    pub hints: Vec<String>,
+    /// Peers that there is something to say about, by peer id.
+    pub peers: BTreeMap<String, LinkInfo>,
+}
+
+/// Whether a kernel has a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NetworkSwitch {
+    /// It was started without one.
+    #[default]
+    Off,
+    /// It has one.
+    On,
+}
+
+/// What is known about the link with one peer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkInfo {
+    /// How the connection goes on which we talk, or the newest one.
+    pub way: Option<Way>,
+    /// The smoothed time from a message to its acknowledgement, in milliseconds.
+    pub round_trip_ms: Option<u64>,
+    /// Whether it is being dialled.
+    pub dialling: bool,
+    /// What went wrong last.
+    pub trouble: Option<String>,
+}
+
+/// A connection that is there.
+struct Line {
+    peer: String,
+    way: Way,
+}
+
+/// What went wrong last with a peer that has a record.
+struct Trouble {
+    why: String,
+    /// Told already that it cannot be reached.
+    told: bool,
+}
+
+/// The transport and what is known of it. Lives on the kernel's thread.
+pub(crate) struct Network {
+    transport: TransportHandle,
+    events: Events,
+    relays: Vec<String>,
+    addresses: BTreeSet<String>,
+    lines: BTreeMap<ConnectionId, Line>,
+    troubles: BTreeMap<String, Trouble>,
+    reporter: Reporter,
+    shutdown: Duration,
+}
+
+impl Network {
+    /// Starts the transport. Its tasks run on the tokio runtime that was entered.
+    pub(crate) fn start(config: &NetworkConfig, seed: [u8; 32], reporter: Reporter) -> Result<Self, StartError> {
+        let NetworkConfig { listen, relays, reach, limits } = config.clone();
+        let reach = reach.unwrap_or_else(|| Reach::implied_by(&listen));
+        let shutdown = Duration::from_millis(limits.shutdown_millis) + Duration::from_secs(1);
+        let config = TransportConfig { listen, relays: relays.clone(), reach, limits, ..TransportConfig::new(seed) };
+        let (transport, events) = start(&config)?;
+        let (lines, troubles) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { transport, events, relays, addresses: BTreeSet::new(), lines, troubles, reporter, shutdown })
+    }
+
+    /// The next event; nothing if the transport has ended by itself.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        self.events.next().await
+    }
+
+    /// The next event, if there is one now.
+    pub(crate) fn try_next(&mut self) -> Option<Event> {
+        self.events.try_next()
+    }
+
+    /// Dials a peer until there is a connection.
+    pub(crate) fn connect(&mut self, peer: &str, hints: Vec<String>) {
+        if let Err(error) = self.transport.connect(peer, hints) {
+            self.troubled(peer, error.to_string());
+        }
+    }
+
+    /// Puts a frame on the wire.
+    pub(crate) fn transmit(&mut self, connection: ConnectionId, frame: Vec<u8>) {
+        // The kernel refuses messages that do not fit into a frame, so what is too long here is a limit set lower.
+        if let Err(error) = self.transport.transmit(connection, frame) {
+            if let Some(peer) = self.lines.get(&connection).map(|line| line.peer.clone()) {
+                self.troubled(&peer, error.to_string());
+            }
+            self.transport.hang_up(connection);
+        }
+    }
+
+    /// Ends a connection.
+    pub(crate) fn hang_up(&self, connection: ConnectionId) {
+        self.transport.hang_up(connection);
+    }
+
+    /// Refuses a peer until somebody wants it again.
+    pub(crate) fn close(&self, peer: &str) {
+        // What is no peer id has no connections.
+        let _none = self.transport.close(peer);
+    }
+
+    /// Wants a connection now.
+    pub(crate) fn reconnect(&mut self, peer: &str, hints: Vec<String>) {
+        self.troubles.remove(peer);
+        if let Err(error) = self.transport.reconnect(peer, hints) {
+            self.troubled(peer, error.to_string());
+        }
+    }
+
+    /// Nobody wants a peer any more.
+    pub(crate) fn stop_wanting(&self, peer: &str) {
+        let _none = self.transport.stop_wanting(peer);
+    }
+
+    /// Takes notice of an event. Returns what the node is to hear of it.
+    pub(crate) fn learn(&mut self, node: &Node, event: Event) -> Result<Option<KernelEvent>, StoreFault> {
+        let news = match event {
+            Event::Received { connection, frame } => return Ok(Some(KernelEvent::Received { connection, frame })),
+            Event::Connected { connection, peer, side, wire, path } => {
+                let way = Way { path, wire };
+                if self.lines.values().all(|line| line.peer != peer) && is_known(node, &peer)? {
+                    self.tell(NetworkNews::Reached { peer: peer.clone(), way });
+                }
+                self.lines.insert(connection, Line { peer: peer.clone(), way });
+                self.troubles.remove(&peer);
+                let side = match side {
+                    Side::Dialler => Speaks::Dialler,
+                    Side::Listener => Speaks::Listener,
+                };
+                return Ok(Some(KernelEvent::Connected { connection, peer, side }));
+            }
+            Event::Disconnected { connection, why } => {
+                self.ended(node, connection, &why)?;
+                return Ok(Some(KernelEvent::Disconnected { connection }));
+            }
+            Event::DialFailed { peer, why, retry_in } => {
+                let told = self.troubles.get(&peer).is_some_and(|trouble| trouble.told);
+                if !told {
+                    self.tell(NetworkNews::Unreachable { peer: peer.clone(), why: why.clone() });
+                }
+                let why = format!("{why}; tried again {} ms after that", retry_in.as_millis());
+                self.troubles.insert(peer.clone(), Trouble { why, told: true });
+                return Ok(Some(KernelEvent::DialFailed { peer }));
+            }
+            Event::Listening { address } => {
+                self.addresses.insert(address.clone());
+                NetworkNews::Listening(address)
+            }
+            Event::NotListening { address, why } => {
+                self.addresses.remove(&address);
+                NetworkNews::NotListening { address, why }
+            }
+            Event::RelayReserved { relay } => NetworkNews::RelayReserved(relay),
+            Event::RelayLost { relay, why, .. } => NetworkNews::RelayLost { relay, why },
+            // The direct connection is told as one, and what waited is dialled anyway.
+            Event::Upgraded { .. } | Event::Woke => return Ok(None),
+        };
+        self.tell(news);
+        Ok(None)
+    }
+
+    fn ended(&mut self, node: &Node, connection: ConnectionId, why: &Gone) -> Result<(), StoreFault> {
+        let Some(Line { peer, .. }) = self.lines.remove(&connection) else { return Ok(()) };
+        if self.lines.values().any(|line| line.peer == peer) || !is_known(node, &peer)? {
+            return Ok(());
+        }
+        self.troubled(&peer, why.to_string());
+        self.tell(NetworkNews::Lost { peer, why: why.to_string() });
+        Ok(())
+    }
+
+    /// What is known now.
+    pub(crate) fn info(&self, node: &Node) -> Result<NetworkInfo, StoreFault> {
+        let mut peers: BTreeMap<String, LinkInfo> = BTreeMap::new();
+        for (peer, trouble) in &self.troubles {
+            peers.entry(peer.clone()).or_default().trouble = Some(trouble.why.clone());
+        }
+        for line in self.lines.values() {
+            peers.entry(line.peer.clone()).or_default().way = Some(line.way);
+        }
+        for (remote, record) in node.store().scan::<Remotes>(&(), None, usize::MAX)? {
+            let entry = peers.entry(record.peer.clone()).or_default();
+            entry.dialling = node.wants(&record.peer);
+            if let Some(talk) = node.talk_with(remote) {
+                entry.round_trip_ms = talk.round_trip_ms;
+                entry.way = self.lines.get(&talk.connection).map(|line| line.way).or(entry.way);
+            }
+        }
+        Ok(NetworkInfo {
+            peer_id: self.transport.peer_id(),
+            switch: NetworkSwitch::On,
+            addresses: self.addresses.iter().cloned().collect(),
+            hints: self.hints(),
+            peers,
+        })
+    }
+
+    /// Where others find this kernel: its own addresses, those of this host only if there are no others, then relays.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let direct = || self.addresses.iter().filter(|address| !address.contains("/p2p-circuit"));
+        let (near, far): (Vec<_>, Vec<_>) = direct().partition(|address| is_of_this_host(address));
+        let own = if far.is_empty() { near } else { far };
+        let most = URL_HINTS.saturating_sub(self.relays.len()).max(1);
+        own.into_iter().take(most).chain(self.relays.iter()).take(URL_HINTS).cloned().collect()
+    }
+
+    /// Peers that were closed on purpose stay so.
+    pub(crate) fn close_the_closed(&self, node: &Node) -> Result<(), StoreFault> {
+        let all = node.store().scan::<Remotes>(&(), None, usize::MAX)?;
+        for (_, record) in all.into_iter().filter(|(_, record)| record.state == RemoteState::Closed) {
+            self.close(&record.peer);
+        }
+        Ok(())
+    }
+
+    /// Ends everything; does not wait for ever.
+    pub(crate) async fn shutdown(self) {
+        let _ended = tokio::time::timeout(self.shutdown, self.transport.shutdown()).await;
+    }
+
+    fn troubled(&mut self, peer: &str, why: String) {
+        let told = self.troubles.get(peer).is_some_and(|trouble| trouble.told);
+        self.troubles.insert(peer.to_owned(), Trouble { why, told });
+    }
+
+    fn tell(&self, news: NetworkNews) {
+        (self.reporter)(Report::Network(news));
+    }
+}
+
+/// Whether a peer has a record: strangers come and go unnoticed.
+fn is_known(node: &Node, peer: &String) -> Result<bool, StoreFault> {
+    node.store().has::<RemotesByPeer>(peer)
+}
+
+fn is_of_this_host(address: &str) -> bool {
+    address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/")
+}

@@ -1,0 +1,120 @@
+//! The part of the kernel's loop that deals with peers: what the network tells goes into the node, what the node wants
+//! goes to the network, the clock drives acknowledgements and repetitions.
+//!
+//! What always holds: while vats are behind, at most [`DaemonLimits::frames_ahead`](crate::DaemonLimits) more frames are
+//! taken in than deliveries were made, and then the transport reads no more, so that peers wait; chance is brought in
+//! here.
+
+use crate::handle::Reply;
+use crate::kernel_loop::{Broken, KernelLoop, now};
+use crate::network::{NetworkInfo, NetworkSwitch};
+use sturdy_node::kernel::{Effect, Event, Fault, Request, URL_ISSUER, URL_REDEEMER, UrlHost};
+use sturdy_store::{Read, Remotes, RemotesByPeer};
+use sturdy_transport::Event as WireEvent;
+use sturdy_types::{Code, KernelError, Oid, ServiceCallId};
+
+impl KernelLoop {
+    /// Takes in what peers have said, up to the limits.
+    pub(crate) fn hear_peers(&mut self) -> Result<(), Broken> {
+        for _ in 0..self.limits.frames_per_round {
+            if self.frames_ahead >= self.limits.frames_ahead {
+                return Ok(());
+            }
+            let Some(event) = self.network.as_mut().and_then(crate::network::Network::try_next) else { return Ok(()) };
+            self.hear_wire(event)?;
+        }
+        Ok(())
+    }
+
+    /// One event of the transport.
+    pub(crate) fn hear_wire(&mut self, event: WireEvent) -> Result<(), Broken> {
+        let Some(network) = &mut self.network else { return Ok(()) };
+        let Some(event) = network.learn(&self.node, event).map_err(Fault::Store)? else { return Ok(()) };
+        let dialled = if let Event::DialFailed { peer } = &event { Some(peer.clone()) } else { None };
+        self.frames_ahead += usize::from(matches!(event, Event::Received { .. }));
+        self.event(event)?;
+        if let (Some(peer), Some(network)) = (dialled, &self.network)
+            && !self.node.wants(&peer)
+        {
+            network.stop_wanting(&peer);
+        }
+        Ok(())
+    }
+
+    /// Does what the clock demands, if it demands something now.
+    pub(crate) fn keep_time(&mut self) -> Result<(), Broken> {
+        if self.node.deadline().is_some_and(|at| at <= now()) {
+            // It says what was due; it is no new activity.
+            self.event_at_rest(Event::Tick)?;
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Carries out an effect that is for the network. Without one, what waits for peers goes on waiting.
+    pub(crate) fn post(&mut self, effect: Effect) {
+        let Some(network) = &mut self.network else { return };
+        match effect {
+            Effect::Connect { peer, hints } => network.connect(&peer, hints),
+            Effect::Transmit { connection, bytes } => network.transmit(connection, bytes),
+            Effect::HangUp { connection } => network.hang_up(connection),
+            _ => {}
+        }
+    }
+
+    /// Before a request is heard: what it means for the network. If the kernel refuses it, nothing is lost: the node
+    /// dials whom it wants.
+    pub(crate) fn foresee(&mut self, request: &Request) -> Result<(), Broken> {
+        let Some(network) = &mut self.network else { return Ok(()) };
+        match request {
+            Request::ClosePeer { peer, .. } => network.close(peer),
+            Request::ReconnectPeer(peer) => {
+                let store = self.node.store();
+                let Some(remote) = store.get::<RemotesByPeer>(peer).map_err(Fault::Store)? else { return Ok(()) };
+                let hints = store.get::<Remotes>(&remote).map_err(Fault::Store)?.map(|record| record.hints);
+                network.reconnect(peer, hints.unwrap_or_default());
+            }
+            Request::ForgetPeer(peer) | Request::GiveUp(peer) => network.stop_wanting(peer),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Brings the host's part to a call of one of the services for URLs. False if it is none of theirs.
+    pub(crate) fn serve_url(&mut self, call: ServiceCallId, service: &str) -> Result<bool, Broken> {
+        if service != URL_ISSUER && service != URL_REDEEMER {
+            return Ok(false);
+        }
+        let event = match self.whoami.peer_id() {
+            Ok(peer) => {
+                let hints = self.network.as_ref().map(crate::network::Network::hints).unwrap_or_default();
+                let oid = random_oid().map_err(Broken::Chance)?;
+                Event::UrlServiceServed { call, host: UrlHost { peer, hints, oid } }
+            }
+            Err(why) => {
+                let error = KernelError::new(Code::DeliveryFailed, why);
+                Event::ServiceAnswered { call, rejected: true, value: error.to_capdata() }
+            }
+        };
+        self.event(event)?;
+        Ok(true)
+    }
+
+    /// Tells what is known about the network.
+    pub(crate) fn tell_network(&mut self, reply: Reply<Result<NetworkInfo, String>>) -> Result<(), Broken> {
+        let info = match (self.whoami.peer_id(), &self.network) {
+            (Err(why), _) => Err(why),
+            (Ok(_), Some(network)) => Ok(network.info(&self.node).map_err(Fault::Store)?),
+            (Ok(peer_id), None) => Ok(NetworkInfo { peer_id, switch: NetworkSwitch::Off, ..NetworkInfo::default() }),
+        };
+        let _gone = reply.send(info);
+        Ok(())
+    }
+}
+
+/// A secret that nobody guesses.
+pub(crate) fn random_oid() -> Result<Oid, String> {
+    let mut bits = [0; 32];
+    getrandom::fill(&mut bits).map_err(|error| error.to_string())?;
+    Ok(Oid::from_random(&bits))
+}

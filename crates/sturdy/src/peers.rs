@@ -1,0 +1,264 @@
+//! The commands of the prompt that are about other kernels: OCAP URLs and peers.
+//!
+//! What always holds: a URL is printed only as the result of the command that issued it; lines that hold one are shown
+//! again, if at all, without their secret.
+
+use crate::colon::Failed;
+use crate::describe;
+use crate::out::{self, End};
+use crate::session::{Done, Form, Session, print_json};
+use crate::show;
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use sturdy_daemon::{
+    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerInfo, PeerView, Request, RequestError, UrlTerms, UrlUse,
+    WhichUrl,
+};
+use sturdy_types::json_string;
+
+/// What has no value, as the session prints it for programs.
+const UNDEFINED: &str = "{\"@undefined\":true}";
+
+/// What a command answers.
+pub enum Told {
+    /// A value; `text` is how people read it.
+    Value {
+        /// For people.
+        text: String,
+        /// For programs, as JSON.
+        json: String,
+    },
+    /// The session has printed the answer itself.
+    Already(Done),
+}
+
+/// `:url …`
+pub async fn url(session: &mut Session, line: &str, words: &[&str]) -> Result<Told, Failed> {
+    match words {
+        ["issue", name, options @ ..] => issue(session, name, options).await,
+        ["redeem", url] => redeem(session, line, url, None).await,
+        ["redeem", url, "as", name] => redeem(session, line, url, Some(name)).await,
+        ["list"] => list(session).await,
+        ["revoke", which] => revoke(session, which).await,
+        _ => Err(Failed::Told(
+            "it is `:url issue NAME [--expires 2h] [--once]`, `:url redeem URL [as NAME]`, `:url list` or \
+             `:url revoke url1`"
+                .into(),
+        )),
+    }
+}
+
+/// `:peers …`
+pub async fn peers(session: &Session, words: &[&str]) -> Result<Told, Failed> {
+    let request: fn(String) -> Request = match words {
+        [] => return told_peers(session).await,
+        ["close", _] => |peer| Request::ClosePeer { peer, pending: OnClose::Keep },
+        ["close", _, "--discard"] => |peer| Request::ClosePeer { peer, pending: OnClose::Discard },
+        ["reconnect", _] => Request::ReconnectPeer,
+        ["give-up", _] => Request::GiveUp,
+        ["forget", _] => Request::ForgetPeer,
+        _ => {
+            let usage =
+                "it is `:peers`, or `:peers close PEER [--discard]`, or reconnect, give-up or forget and a PEER";
+            return Err(Failed::Told(usage.into()));
+        }
+    };
+    let peer = which_peer(session, words[1]).await?;
+    ask(session, request(peer)).await?;
+    Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
+}
+
+async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, Failed> {
+    let mut terms = UrlTerms::default();
+    let mut rest = options;
+    loop {
+        rest = match rest {
+            [] => break,
+            ["--once", rest @ ..] => {
+                terms.uses = UrlUse::Once;
+                rest
+            }
+            ["--expires", span, rest @ ..] => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + duration(span)?;
+                terms.expires_at = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+                rest
+            }
+            [other, ..] => {
+                let other = show::tame(other);
+                return Err(Failed::Told(format!("`{other}` is no option; there are --expires and --once")));
+            }
+        };
+    }
+    let object = session.names.resolve(name).map_err(Failed::Told)?.reference;
+    let issued = session.kernel.issue_url(object, terms).await.map_err(failed)?;
+    if issued.info.lasts == Lasts::UntilItsVatRestarts {
+        out::note("warning: the object is ephemeral: the URL stands for nothing once its vat or this process restarts");
+    }
+    if session.kernel.network().await.map_err(failed)?.switch == NetworkSwitch::Off {
+        out::note("warning: nobody reaches this kernel: it was started without --listen or --relay");
+    }
+    let text = issued.url.reveal();
+    Ok(Told::Value { json: json_string(&text), text })
+}
+
+async fn redeem(session: &mut Session, line: &str, url: &str, name: Option<&str>) -> Result<Told, Failed> {
+    let (url, peer) = sturdy_identity::parse_url(url).map_err(|error| Failed::Told(error.to_string()))?;
+    let network = session.kernel.network().await.map_err(failed)?;
+    if network.switch == NetworkSwitch::Off && peer.to_string() != network.peer_id {
+        let why = "this kernel has no network; end it and start it with --listen or --relay".to_owned();
+        return Err(Failed::Told(why));
+    }
+    if let Some(name) = name {
+        session.names.may_be_given(name).map_err(Failed::Told)?;
+    }
+    let settled = session.kernel.redeem_url(url, None).await.map_err(failed)?;
+    Ok(Told::Already(session.redeemed(line, settled, name).await.map_err(Failed::Stopped)?))
+}
+
+async fn list(session: &Session) -> Result<Told, Failed> {
+    let urls = match ask(session, Request::Urls).await? {
+        Answer::Urls(urls) => urls,
+        other => return Err(Failed::Told(format!("the kernel answered {other:?}"))),
+    };
+    let lines: Vec<String> = urls.iter().map(describe::url).collect();
+    let text = if lines.is_empty() { "no URLs were issued, or all have ended".into() } else { lines.join("\n") };
+    Ok(Told::Value { text, json: json_list(urls.iter().map(describe::url_json)) })
+}
+
+async fn revoke(session: &Session, which: &str) -> Result<Told, Failed> {
+    let which = if which.contains(':') {
+        let (url, _) = sturdy_identity::parse_url(which).map_err(|error| Failed::Told(error.to_string()))?;
+        WhichUrl::Oid(url.oid)
+    } else {
+        let number = which.parse().map_err(|error| Failed::Told(format!("{error}")))?;
+        WhichUrl::Number(number)
+    };
+    ask(session, Request::RevokeUrl(which)).await?;
+    Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
+}
+
+async fn told_peers(session: &Session) -> Result<Told, Failed> {
+    let network = session.kernel.network().await.map_err(failed)?;
+    let views = session.kernel.peers().await.map_err(failed)?;
+    let mut lines = vec![format!("this kernel: {}", network.peer_id)];
+    match network.switch {
+        NetworkSwitch::Off => lines.push("  without a network".into()),
+        NetworkSwitch::On => lines.extend(network.addresses.iter().map(|address| format!("  reached at {address}"))),
+    }
+    lines.extend(views.iter().map(peer_lines));
+    Ok(Told::Value { text: lines.join("\n"), json: json_list(views.iter().map(peer_json)) })
+}
+
+/// What is durable, then how the link is.
+fn peer_lines(view: &PeerView) -> String {
+    let PeerView { info, link } = view;
+    let mut text = describe::peer(info);
+    match link.way {
+        Some(way) => drop(write!(text, "\n  {}", show::way(way))),
+        None if link.dialling => text.push_str("\n  not connected; it is being dialled"),
+        None => text.push_str("\n  not connected"),
+    }
+    if let Some(ms) = link.round_trip_ms {
+        let _ = write!(text, ", round trip {ms} ms"); // writing to a String cannot fail
+    }
+    if let Some(trouble) = &link.trouble {
+        let _ = write!(text, "\n  last trouble: {}", show::tame(trouble));
+    }
+    text
+}
+
+fn peer_json(view: &PeerView) -> String {
+    let PeerView { info, link } = view;
+    let path = link.way.map(|way| match way.path {
+        LinePath::Direct => "direct",
+        LinePath::Relayed => "relayed",
+    });
+    let trouble = link.trouble.as_deref().map_or_else(|| "null".to_owned(), json_string);
+    let durable = describe::peer_json(info);
+    format!(
+        "{},\"connected\":{},\"dialling\":{},\"roundTripMs\":{},\"trouble\":{trouble}}}",
+        durable.trim_end_matches('}'),
+        path.map_or_else(|| "null".to_owned(), json_string),
+        link.dialling,
+        link.round_trip_ms.map_or_else(|| "null".to_owned(), |ms| ms.to_string())
+    )
+}
+
+fn json_list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(","))
+}
+
+/// The peer that is meant: by its number, its id, or the beginning or end of its id.
+async fn which_peer(session: &Session, text: &str) -> Result<String, Failed> {
+    let Answer::Peers(peers) = ask(session, Request::Peers).await? else {
+        return Err(Failed::Told("the kernel gave no answer".into()));
+    };
+    let is_meant = |info: &&PeerInfo| info.id.to_string() == text || info.peer == text;
+    if let Some(info) = peers.iter().find(is_meant) {
+        return Ok(info.peer.clone());
+    }
+    let like: Vec<_> = peers.iter().filter(|info| info.peer.starts_with(text) || info.peer.ends_with(text)).collect();
+    let text = show::tame(text);
+    match like[..] {
+        [info] => Ok(info.peer.clone()),
+        [] => Err(Failed::Told(format!("no peer is `{text}`; `:peers` lists those that are known"))),
+        _ => Err(Failed::Told(format!("`{text}` could be {} peers; write more of its id", like.len()))),
+    }
+}
+
+async fn ask(session: &Session, request: Request) -> Result<Answer, Failed> {
+    session.kernel.request(request).await.map_err(failed)
+}
+
+fn failed(error: RequestError) -> Failed {
+    match error {
+        RequestError::Stopped(_) => Failed::Stopped(End::of(error)),
+        other => Failed::Told(other.to_string()),
+    }
+}
+
+/// `30s`, `10m`, `2h`, `7d`.
+fn duration(text: &str) -> Result<Duration, Failed> {
+    let wrong = || Failed::Told(format!("`{}` is no duration; write 30s, 10m, 2h or 7d", show::tame(text)));
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    // A hundred years are for ever.
+    let total = number.checked_mul(seconds).filter(|total| *total <= 100 * 366 * 86_400).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(total))
+}
+
+/// Prints what a command answered.
+pub fn print(session: &Session, line: &str, told: Told) -> Result<Done, End> {
+    match told {
+        Told::Already(done) => Ok(done),
+        Told::Value { text, json } => {
+            match session.form {
+                Form::Values => out::result(&text)?,
+                Form::Json => print_json(line, &json)?,
+            }
+            Ok(Done::Well)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7_200), ("7d", 604_800)] {
+            assert_eq!(duration(text).ok(), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "10", "-1s", "1.5h", "10µ", "99999999999999999999d", "40000d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `sturdy relay`: keeps places for kernels that cannot be reached, and joins others to them, until a signal ends it.
+
+use crate::args::RelayArgs;
+use crate::identity;
+use crate::out::{self, End};
+use crate::run::ending_signal;
+use sturdy_transport::relay::{RelayConfig, RelayEvent, RelayLimits, RelayServer, serve};
+use sturdy_types::json_string;
+
+/// Runs the command.
+pub fn relay(args: &RelayArgs) -> Result<(), End> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| End::Error(format!("the operating system refuses what every process needs: {error}")))?;
+    runtime.block_on(relay_in(args))
+}
+
+async fn relay_in(args: &RelayArgs) -> Result<(), End> {
+    let identity = if let Some(file) = &args.key {
+        identity::load_or_make(file)?
+    } else {
+        out::note("without --key the relay is somebody else each time that it starts");
+        identity::generate()?
+    };
+    let mut config = RelayConfig::new(*identity.reveal_seed());
+    config.listen.clone_from(&args.listen);
+    config.announce.clone_from(&args.announce);
+    config.limits = limits(args);
+    let ending = ending_signal();
+    let mut server = serve(&config).map_err(End::of)?;
+    if args.json {
+        out::result(&format!("{{\"event\":\"started\",\"peer\":{}}}", json_string(server.peer_id())))?;
+    } else {
+        out::result(&format!("relay {}", server.peer_id()))?;
+    }
+    let ended = tokio::select! {
+        ended = tell(&mut server, args.json) => ended,
+        name = ending => {
+            out::note(&format!("{name}: ending"));
+            Ok(())
+        }
+    };
+    server.shutdown().await;
+    ended
+}
+
+fn limits(args: &RelayArgs) -> RelayLimits {
+    let usual = RelayLimits::default();
+    RelayLimits {
+        connections: args.connections.unwrap_or(usual.connections),
+        reservations: args.places.unwrap_or(usual.reservations),
+        circuits: args.circuits.unwrap_or(usual.circuits),
+        circuit_bytes: args.circuit_bytes.unwrap_or(usual.circuit_bytes),
+        circuit_secs: args.circuit_secs.unwrap_or(usual.circuit_secs),
+        ..usual
+    }
+}
+
+/// One line for each event.
+async fn tell(server: &mut RelayServer, json: bool) -> Result<(), End> {
+    while let Some(event) = server.next().await {
+        let (name, fields) = match &event {
+            RelayEvent::Listening(address) => ("listening", vec![("address", address)]),
+            RelayEvent::Reserved(peer) => ("reserved", vec![("peer", peer)]),
+            RelayEvent::Left(peer) => ("left", vec![("peer", peer)]),
+            RelayEvent::Joined(from, to) => ("joined", vec![("from", from), ("to", to)]),
+            RelayEvent::Parted(from, to) => ("parted", vec![("from", from), ("to", to)]),
+            _ => continue,
+        };
+        if json {
+            let fields: Vec<String> =
+                fields.iter().map(|(field, value)| format!(",\"{field}\":{}", json_string(value))).collect();
+            out::result(&format!("{{\"event\":\"{name}\"{}}}", fields.concat()))?;
+        } else {
+            let values: Vec<&str> = fields.iter().map(|(_, value)| value.as_str()).collect();
+            out::result(&format!("{name} {}", values.join(" ")))?;
+        }
+    }
+    Err(End::Error("the relay has ended by itself".to_owned()))
+}

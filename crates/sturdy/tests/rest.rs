@@ -1,0 +1,307 @@
+//! Commands on a store that nothing runs in, and those that need none: URLs, peers, reset, restore, identity, relay.
+
+mod common;
+
+use common::{Place, text};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use sturdy_daemon::{Answer, Request, RestingKernel, StoreView, UrlTerms};
+use sturdy_types::{KRef, ObjectId, Oid};
+
+const VAT: &str = "import { makeDefaultExo } from '@metamask/kernel-utils/exo';
+export function buildRootObject(_powers, _parameters, baggage) {
+  if (!baggage.has('n')) baggage.init('n', 0);
+  return makeDefaultExo('Root', {
+    bootstrap() {},
+    next() { baggage.set('n', baggage.get('n') + 1); return baggage.get('n'); },
+  });
+}
+";
+const PEER: &str = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
+/// The mnemonic of the BIP-39 test vectors with 12 words.
+const WORDS: &str = "legal winner thank year wave sausage worth useful legal winner thank yellow";
+
+/// A test that opens stores itself runs alone: a process that another thread starts at that moment holds the lock, too,
+/// until it has become the other program.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn command(place: &Place, arguments: &[&str]) -> Output {
+    place.command(&[arguments, &["--home", "home"]].concat()).output().unwrap()
+}
+
+fn typed(place: &Place, arguments: &[&str], input: &str) -> Output {
+    let mut child = place
+        .command(&[arguments, &["--home", "home"]].concat())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn good(output: &Output) -> String {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn bad(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+    assert!(!text(&output.stderr).contains("panicked"), "{}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A store in which a cluster has run, with two URLs and a peer.
+fn place() -> Place {
+    let place = Place::new();
+    place.write("vat.js", VAT);
+    assert_eq!(good(&place.run("vat.js", &["--call", "vat.next()"])), "1\n");
+    let mut kernel = RestingKernel::open(&place.home()).unwrap();
+    for byte in [1, 2] {
+        let object = KRef::Object(root(&mut kernel));
+        let request = Request::IssueUrl { object, oid: Oid::from_random(&[byte; 32]), terms: UrlTerms::default() };
+        assert!(matches!(kernel.change(request).unwrap(), Answer::Url(_)));
+    }
+    let hints = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
+    kernel.change(Request::AddPeer { peer: PEER.to_owned(), hints }).unwrap();
+    place
+}
+
+fn root(kernel: &mut RestingKernel) -> ObjectId {
+    match kernel.change(Request::Status).unwrap() {
+        Answer::Status(status) => status.vats[0].root.unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn incarnation(home: &Path) -> String {
+    StoreView::open(home).unwrap().incarnation().to_string()
+}
+
+#[test]
+fn urls_are_listed_and_revoked() {
+    let _alone = alone();
+    let place = place();
+    let listed = good(&command(&place, &["url", "list"]));
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    assert!(listed.starts_with("url1 for ko") && listed.contains("not redeemed yet"), "{listed}");
+    for line in good(&command(&place, &["url", "list", "--json"])).lines() {
+        assert_eq!(json(line)["uses"], "many");
+    }
+    assert_eq!(good(&command(&place, &["url", "revoke", "url1"])), "url1 stands for nothing any more\n");
+    assert_eq!(good(&command(&place, &["url", "revoke", "2", "--json"])), "{\"done\":true}\n");
+    assert_eq!(good(&command(&place, &["url", "list"])), "no URLs were issued, or all have ended\n");
+    assert_eq!(good(&command(&place, &["url", "list", "--json"])), "");
+    assert!(bad(&command(&place, &["url", "revoke", "url1"])).contains("no URL of this kernel is meant"));
+    // Whoever types the URL itself does not see it again in an error.
+    let told = bad(&command(&place, &["url", "revoke", "ocap:zSECRET@peer"]));
+    assert!(told.contains("by its number") && !told.contains("SECRET"), "{told}");
+    // Nothing else has changed: the cluster goes on.
+    assert_eq!(good(&place.run("vat.js", &["--call", "vat.next()"])), "2\n");
+    place.is_sound();
+}
+
+#[test]
+fn peers_are_listed_given_up_and_forgotten() {
+    let _alone = alone();
+    let place = place();
+    let listed = good(&command(&place, &["peers"]));
+    assert!(listed.contains(PEER) && listed.contains("open, not met yet") && listed.contains("192.0.2.1"), "{listed}");
+    let listed = json(&good(&command(&place, &["peers", "list", "--json"])));
+    assert_eq!((&listed["peer"], &listed["state"]), (&PEER.into(), &"open".into()));
+    assert!(good(&command(&place, &["peers", "give-up", PEER])).contains("not waited for any more"));
+    assert_eq!(json(&good(&command(&place, &["peers", "--json"])))["state"], "given up");
+    assert!(good(&command(&place, &["peers", "forget", PEER])).contains("was forgotten"));
+    let stranger = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
+    assert!(bad(&command(&place, &["peers", "forget", stranger])).contains("is unknown; `peers` lists"));
+    assert!(bad(&command(&place, &["peers", "forget", "12D3KooW"])).contains("peer id"));
+    place.is_sound();
+}
+
+#[test]
+fn a_reset_ends_everything_but_numbers_and_identity() {
+    let _alone = alone();
+    let place = place();
+    let peer = good(&typed(&place, &["identity", "restore"], WORDS));
+    let before = StoreView::open(&place.home()).unwrap().census().unwrap();
+    let life = incarnation(&place.home());
+    assert!(bad(&command(&place, &["reset"])).contains("say --yes"));
+    assert_eq!(incarnation(&place.home()), life);
+    let told = json(&good(&command(&place, &["reset", "--yes", "--json"])));
+    assert_eq!((&told["clusters"], &told["urls"], &told["peers"]), (&1.into(), &2.into(), &1.into()));
+    assert_ne!(incarnation(&place.home()), life);
+    assert_eq!(told["incarnation"], incarnation(&place.home()));
+    let after = StoreView::open(&place.home()).unwrap().census().unwrap();
+    for table in ["vats", "vat-state", "urls", "urls-by-oid", "sources"] {
+        assert!(before.contains_key(table) && !after.contains_key(table), "{table}: {before:?} {after:?}");
+    }
+    place.is_sound();
+    assert_eq!(good(&command(&place, &["identity", "show"])).trim(), peer.trim_start_matches("this kernel is ").trim());
+    // Numbers go on: neither the vat, nor its root, nor the next URL is taken for one of before.
+    assert_eq!(good(&place.run("vat.js", &["--call", "vat.next()"])), "1\n");
+    let mut kernel = RestingKernel::open(&place.home()).unwrap();
+    let object = KRef::Object(root(&mut kernel));
+    let request = Request::IssueUrl { object, oid: Oid::from_random(&[3; 32]), terms: UrlTerms::default() };
+    assert!(matches!(kernel.change(request).unwrap(), Answer::Url(url) if url.id.0 == 3));
+    match kernel.change(Request::Status).unwrap() {
+        Answer::Status(status) => assert_eq!(status.vats[0].id.0, 2),
+        other => panic!("{other:?}"),
+    }
+    drop(kernel);
+    // A new identity only if somebody says so.
+    let told = good(&command(&place, &["reset", "--yes", "--identity"]));
+    let now = good(&command(&place, &["identity", "show"]));
+    assert!(told.contains(now.trim()) && !peer.contains(now.trim()), "{told}{now}");
+}
+
+#[test]
+fn a_store_in_use_is_left_alone() {
+    let _alone = alone();
+    let place = place();
+    let running = place.start("vat.js");
+    for arguments in [
+        &["reset", "--yes"][..],
+        &["url", "list"],
+        &["url", "revoke", "url1"],
+        &["peers"],
+        &["store", "check"],
+        &["store", "restore", "home", "--force"],
+    ] {
+        let told = bad(&command(&place, arguments));
+        assert!(told.contains("in use by another process"), "{arguments:?}: {told}");
+    }
+    assert!(running.end().status.success());
+    place.is_sound();
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let _alone = alone();
+    let place = Place::new();
+    for arguments in [&["reset", "--yes"][..], &["url", "list"], &["peers"], &["store", "check", "--json"]] {
+        let told = bad(&command(&place, arguments));
+        assert!(told.contains("there is no store in home"), "{arguments:?}: {told}");
+    }
+    assert!(bad(&command(&place, &["identity", "show"])).contains("there is no identity file"));
+    assert!(bad(&command(&place, &["store", "restore", "nothing"])).contains("holds no store"));
+    assert!(!place.home().exists());
+}
+
+#[test]
+fn a_restored_store_begins_another_life() {
+    let _alone = alone();
+    let place = place();
+    let life = incarnation(&place.home());
+    std::fs::create_dir(place.path().join("copy")).unwrap();
+    std::fs::copy(place.home().join("store/store.sqlite"), place.path().join("copy/store.sqlite")).unwrap();
+    assert_eq!(good(&place.run("vat.js", &["--call", "vat.next()"])), "2\n");
+    // What is there is not overwritten unless somebody says so, and then it is still there.
+    assert!(bad(&command(&place, &["store", "restore", "copy"])).contains("exists already; it is left as it is"));
+    let told = good(&command(&place, &["store", "restore", "copy", "--force"]));
+    assert!(told.contains("begins another life") && told.contains("store.old-1"), "{told}");
+    assert_ne!(incarnation(&place.home()), life);
+    place.is_sound();
+    assert_eq!(good(&place.run("vat.js", &["--call", "vat.next()"])), "2\n");
+    assert_eq!(json(&good(&command(&place, &["peers", "--json"])))["conversation"], 2);
+    // A file alone, into a new home.
+    let file = place.path().join("copy/store.sqlite");
+    let told =
+        place.command(&["store", "restore", file.to_str().unwrap(), "--home", "other", "--json"]).output().unwrap();
+    assert_eq!(json(&good(&told))["movedTo"], Value::Null);
+    assert_ne!(incarnation(&place.path().join("other")), incarnation(&place.home()));
+    // What is not a store, or not whole, is not put in place.
+    place.write("copy/store.sqlite", "hello");
+    assert!(bad(&command(&place, &["store", "restore", "copy", "--force"])).contains("store.sqlite"));
+    assert!(!place.home().join("store.restoring").exists());
+    place.is_sound();
+}
+
+#[test]
+fn an_identity_is_shown_kept_as_words_and_brought_back() {
+    let _alone = alone();
+    let place = Place::new();
+    let restored = good(&typed(&place, &["identity", "restore"], &format!("  {}\n", WORDS.to_uppercase())));
+    let peer = good(&command(&place, &["identity", "show"]));
+    assert_eq!(restored, format!("this kernel is {peer}"));
+    assert_eq!(json(&good(&command(&place, &["identity", "show", "--json"])))["peer"], peer.trim());
+    let backup = command(&place, &["identity", "backup"]);
+    assert_eq!(good(&backup), format!("{WORDS}\n"));
+    assert!(text(&backup.stderr).contains("nobody else sees them"));
+    assert_eq!(json(&good(&command(&place, &["identity", "backup", "--json"])))["words"], WORDS);
+    // The same again is no change; another is not taken by mistake.
+    assert!(good(&typed(&place, &["identity", "restore"], WORDS)).contains("already"));
+    let seed = "07".repeat(32);
+    let told = bad(&typed(&place, &["identity", "restore"], &seed));
+    assert!(told.contains("not overwritten") && told.contains(peer.trim()) && !told.contains(&seed), "{told}");
+    good(&typed(&place, &["identity", "restore", "--force"], &seed));
+    assert_eq!(good(&command(&place, &["identity", "backup"])), format!("{seed}\n"));
+    // Words from a file; mistakes never repeat the words.
+    place.write("words.txt", WORDS);
+    good(&command(&place, &["identity", "restore", "--file", "words.txt", "--force"]));
+    assert_eq!(good(&command(&place, &["identity", "show"])), peer);
+    let swapped = WORDS.replacen("legal winner", "winner legal", 1);
+    for (input, told) in [
+        (swapped.as_str(), "its check does not hold"),
+        ("legal winner", "it has 2 words"),
+        ("", "it has 0 words"),
+        (&WORDS.replace("thank", "thnk"), "word 3 is not in the English list"),
+        ("\u{fffd}", "it has 1 words"),
+    ] {
+        let error = bad(&typed(&place, &["identity", "restore"], input));
+        assert!(error.contains(told) && !error.contains("sausage"), "{input}: {error}");
+    }
+    // A damaged file is told, and replaced only if somebody says so.
+    place.write("home/identity", "nonsense");
+    assert!(bad(&command(&place, &["identity", "show"])).contains("identity file"));
+    assert!(bad(&typed(&place, &["identity", "restore"], WORDS)).contains("say --force"));
+    good(&typed(&place, &["identity", "restore", "--force"], WORDS));
+    assert_eq!(good(&command(&place, &["identity", "show"])), peer);
+}
+
+#[test]
+fn who_becomes_somebody_else_ends_its_conversations() {
+    let _alone = alone();
+    let place = place();
+    good(&typed(&place, &["identity", "restore"], WORDS));
+    let life = incarnation(&place.home());
+    good(&typed(&place, &["identity", "restore", "--force"], &"07".repeat(32)));
+    assert_ne!(incarnation(&place.home()), life);
+    assert_eq!(json(&good(&command(&place, &["peers", "--json"])))["conversation"], 2);
+}
+
+#[test]
+fn a_relay_listens_until_a_signal() {
+    let _alone = alone();
+    let place = Place::new();
+    let peer = |key: &str| {
+        let arguments = ["relay", "--listen", "/ip4/127.0.0.1/tcp/0", "--key", key, "--json", "--circuits", "5"];
+        let mut child = place.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let started = json(&lines.next().unwrap().unwrap());
+        let listening = json(&lines.next().unwrap().unwrap());
+        assert_eq!((&started["event"], &listening["event"]), (&"started".into(), &"listening".into()));
+        let peer = started["peer"].as_str().unwrap().to_owned();
+        assert!(listening["address"].as_str().unwrap().ends_with(&format!("/p2p/{peer}")), "{listening}");
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        assert!(child.wait().unwrap().success());
+        peer
+    };
+    let first = peer("keys/relay");
+    assert_eq!(first, peer("keys/relay"), "the key is kept");
+    assert_ne!(first, peer("keys/other"));
+    for (listen, told) in [("127.0.0.1:4001", "is no address"), ("/ip4/192.0.2.1/tcp/1", "cannot listen on")] {
+        let refused = place.command(&["relay", "--listen", listen]).output().unwrap();
+        assert!(bad(&refused).contains(told), "{}", text(&refused.stderr));
+    }
+}
