@@ -89,13 +89,13 @@ impl ExactlyOnce {
                 self.calls.insert((kernel, *call), name);
                 if self.early.remove(&(kernel, *call)) { self.is_answered(name) } else { Ok(()) }
             }
-            Seen::Outer(Effect::Settled { call, rejected: false, .. }) => match self.calls.get(&(kernel, *call)) {
-                Some(name) => self.is_answered(*name),
-                None => {
-                    self.early.insert((kernel, *call));
-                    Ok(())
+            Seen::Outer(Effect::Settled { call, rejected: false, .. }) => {
+                if let Some(name) = self.calls.get(&(kernel, *call)) {
+                    return self.is_answered(*name);
                 }
-            },
+                self.early.insert((kernel, *call));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -22,6 +22,7 @@ use sturdy_types::{Delivery, Outcome, RunId, Syscall, VRef, VatId};
 
 /// One payment.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // each comes and goes by itself, as stores remember and forget
 struct Payment {
     amount: u64,
     /// Who waits for the answer.
@@ -190,13 +191,12 @@ impl Money {
                 _ => Err(format!("the purse of {vat} of kernel {kernel} changes by {change}, and nothing is written")),
             };
         };
-        let before = match self.balances.get(&(kernel, vat)) {
-            Some(before) => *before,
-            None => {
-                self.minted += MINTED;
-                self.note(kernel, Fact::Minted(vat));
-                signed(MINTED)
-            }
+        let before = if let Some(before) = self.balances.get(&(kernel, vat)) {
+            *before
+        } else {
+            self.minted += MINTED;
+            self.note(kernel, Fact::Minted(vat));
+            signed(MINTED)
         };
         if before + change != written {
             return Err(format!("{vat} of kernel {kernel} had {before}, got {change}, and has {written}"));

@@ -397,7 +397,7 @@ mod tests {
         };
         assert!(told_of(vec![(0, says(1, vec![settles(OBJECT)]))]).is_err());
         assert!(told_of(vec![(0, says(1, vec![settles(OBJECT)])), (0, Seen::Ended)]).is_ok());
-        let back = crate::checkers::testing::begun(BeginsWith::OldCopy, 1, 1);
+        let back = begun(BeginsWith::OldCopy, 1, 1);
         let committed = (0, Seen::Committed(3));
         assert!(told_of(vec![(0, says(1, vec![settles(OBJECT)])), committed, (0, Seen::Ended), (0, back)]).is_ok());
     }
