@@ -266,6 +266,9 @@ impl Host {
                 }
                 self.calls.insert(*call, name);
             }
+            (Asked::Other, Ok(Answer::Called(call))) => {
+                self.calls.insert(*call, None);
+            }
             (Asked::Call(Some(name)), Err(_)) | (Asked::Acknowledge(name), _) => {
                 self.named.remove(&name);
             }

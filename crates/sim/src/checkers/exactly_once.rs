@@ -8,7 +8,8 @@
 //! effect; and at rest the sender of each message has been told what became of it, if it did not take effect, wanted an
 //! answer, and its heap is still there. That every answer comes is the matter of `every_result_ends`.
 //!
-//! Lenient: effects that a store has forgotten were there when they were answered; a liar answers what it likes.
+//! Lenient: effects that a store has forgotten were there when they were answered; a liar answers what it likes, and so
+//! does a host whose service is called.
 
 use super::Checker;
 use super::facts::Facts;
@@ -42,8 +43,8 @@ pub struct ExactlyOnce {
     answers: BTreeMap<(Heap, VRef), MessageName>,
     /// What was sent, so that it can be forgotten with what was not durable.
     said: BTreeMap<KernelNo, Facts<MessageName>>,
-    /// What took effect in a store that was lost or set back.
-    forgotten: BTreeSet<MessageName>,
+    /// What took effect in a store that was lost or set back, or came to a service of a host.
+    elsewhere: BTreeSet<MessageName>,
     asked: BTreeMap<(KernelNo, Ticket), MessageName>,
     calls: BTreeMap<(KernelNo, CallId), MessageName>,
     /// Calls that were answered with a value before their number was known.
@@ -63,7 +64,7 @@ impl ExactlyOnce {
 
     /// Somebody is told that a message was answered with a value.
     fn is_answered(&self, name: MessageName) -> Result<(), String> {
-        if self.liars || self.taken.contains_key(&name) || self.forgotten.contains(&name) {
+        if self.liars || self.taken.contains_key(&name) || self.elsewhere.contains(&name) {
             return Ok(());
         }
         Err(format!("{name} was answered with a value, and never took effect"))
@@ -88,6 +89,10 @@ impl ExactlyOnce {
                 let Some(name) = self.asked.remove(&(kernel, *ticket)) else { return Ok(()) };
                 self.calls.insert((kernel, *call), name);
                 if self.early.remove(&(kernel, *call)) { self.is_answered(name) } else { Ok(()) }
+            }
+            Seen::Outer(Effect::CallService { methargs, .. }) => {
+                self.elsewhere.extend(MessageName::of(&methargs.body));
+                Ok(())
             }
             Seen::Outer(Effect::Settled { call, rejected: false, .. }) => {
                 if let Some(name) = self.calls.get(&(kernel, *call)) {
@@ -115,7 +120,7 @@ impl ExactlyOnce {
     /// The first message that was lost without a word.
     fn lost(&self, lives: impl Fn(Heap) -> bool) -> Option<MessageName> {
         let silent = |(name, sent): &(&MessageName, &Sent)| {
-            sent.waits && !self.taken.contains_key(name) && !self.forgotten.contains(name) && lives(sent.heap)
+            sent.waits && !self.taken.contains_key(name) && !self.elsewhere.contains(name) && lives(sent.heap)
         };
         self.sent.iter().find(silent).map(|(name, _)| *name)
     }
@@ -188,7 +193,7 @@ impl Checker for ExactlyOnce {
             Seen::Begun { with: BeginsWith::NoStore | BeginsWith::OldCopy, back_to, .. } => {
                 let forgotten = self.facts.entry(kernel).or_default().begun(*back_to);
                 self.forget(&forgotten);
-                self.forgotten.extend(forgotten);
+                self.elsewhere.extend(forgotten);
                 for name in self.said.entry(kernel).or_default().begun(*back_to) {
                     self.sent.remove(&name);
                 }

@@ -8,7 +8,8 @@
 //!
 //! Lenient: a payment about which nobody knows (`CONNECTION_LOST` and the like), or whose payer has lost its heap, stays
 //! out of all purses; what a vat had when it ended is gone with it. When a store was lost or set back, the payments that
-//! it forgot are not judged any more, all others are. Liars may say what they like about the payments that they get.
+//! it forgot are not judged any more, all others are. Liars, and hosts whose services are paid,
+//! may say what they like about it.
 
 use super::Checker;
 use super::facts::Facts;
@@ -17,6 +18,7 @@ use crate::machine::Machine;
 use crate::plan::{Fault, Plan};
 use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
 use std::collections::BTreeMap;
+use sturdy_kernel::Effect;
 use sturdy_store::{Read, Store, StoreFault, VatCursors, VatState, VatStatus, Vats};
 use sturdy_types::{Delivery, Outcome, RunId, Syscall, VRef, VatId};
 
@@ -32,7 +34,7 @@ struct Payment {
     returned: bool,
     /// The payer knows all that it will ever know.
     answered: bool,
-    /// A store has forgotten its part in it.
+    /// A store has forgotten its part in it, or it came to a service of a host.
     forgotten: bool,
 }
 
@@ -293,6 +295,11 @@ impl Checker for Money {
         match seen {
             Seen::Crank { vat, run, delivery, outcome, fate: CrankFate::Merged } => {
                 self.cranked(kernel, (*vat, *run), delivery, outcome)?;
+            }
+            Seen::Outer(Effect::CallService { methargs, .. }) => {
+                if let Some((name, _)) = MessageName::of_payment(&methargs.body) {
+                    self.payments.entry(name).or_default().forgotten = true;
+                }
             }
             Seen::Committed(commit) => {
                 self.facts.entry(kernel).or_default().committed(*commit);
