@@ -8,8 +8,7 @@
 //!
 //! Lenient: a payment about which nobody knows (`CONNECTION_LOST` and the like), or whose payer has lost its heap, stays
 //! out of all purses; what a vat had when it ended is gone with it. When a store was lost or set back, the payments that
-//! it forgot are not judged any more, all others are. Liars, and hosts whose services are paid,
-//! may say what they like about it.
+//! it forgot are not judged any more, all others are. Liars, and hosts whose services are paid, may say what they like.
 
 use super::Checker;
 use super::facts::Facts;
