@@ -9,15 +9,18 @@
 
 mod model;
 mod name;
+mod wishes;
 
 pub use name::MessageName;
 
 use crate::dice::Dice;
+use crate::speech;
 use model::Model;
 use std::cell::Cell;
 use std::rc::Rc;
 use sturdy_types::{CapData, Delivery, Fatal, Hold, Message, Outcome, Resolution, Syscall, VRef, Verdict, VirtualRef};
 use sturdy_vat::{StateReader, StateUnreadable};
+use wishes::Wishes;
 
 /// What is common to all actors of a world.
 #[derive(Debug, Default)]
@@ -37,9 +40,12 @@ pub struct Knobs {
 /// One heap.
 pub struct Actor {
     name: MessageName,
+    seed: u64,
     dice: Dice,
     model: Model,
+    wishes: Wishes,
     next_export: u64,
+    values: u64,
     knobs: Rc<Knobs>,
 }
 
@@ -54,9 +60,12 @@ impl Actor {
         let dice = Dice::new(seed, name.number_of_stream());
         let mut actor = Self {
             name,
+            seed,
             dice,
             model: Model::default(),
+            wishes: Wishes::default(),
             next_export: u64::from(name.boot) << 24,
+            values: 0,
             knobs: Rc::clone(knobs),
         };
         actor.model.remember(state)?;
@@ -67,6 +76,7 @@ impl Actor {
     /// Works on one delivery.
     pub fn deliver(&mut self, delivery: &Delivery) -> Outcome {
         self.model.learn(delivery);
+        self.wishes.learn(delivery);
         let reaped = matches!(delivery, Delivery::BringOutYourDead);
         self.outcome(reaped)
     }
@@ -94,6 +104,7 @@ impl Actor {
             };
             outcome.syscalls.extend(said);
         }
+        outcome.syscalls.extend(self.wish());
         self.hold_something(&mut outcome);
         if self.dice.happens(self.knobs.exits.get()) {
             let info = CapData::plain("#\"enough\"");
@@ -160,6 +171,27 @@ impl Actor {
         Syscall::Send { target, message: Message { methargs: CapData { body, slots }, result } }
     }
 
+    /// Dice of their own, for what changes nothing else.
+    fn other_dice(&mut self) -> Dice {
+        self.values += 1;
+        Dice::new(self.seed, self.name.number_of_stream() ^ (self.values << 32))
+    }
+
+    /// Something that is asked of a service.
+    fn wish(&mut self) -> Option<Syscall> {
+        let mut dice = self.other_dice();
+        let (target, methargs) = self.wishes.next(&mut dice, &self.model)?;
+        for slot in &methargs.slots {
+            self.model.use_it(*slot);
+        }
+        let result = (!dice.once_in(8)).then(|| {
+            self.next_export += 1;
+            VRef::PromiseExport(self.next_export)
+        });
+        self.model.promises.extend(result);
+        Some(Syscall::Send { target, message: Message { methargs, result } })
+    }
+
     fn resolve(&mut self) -> Option<Syscall> {
         let mut batch: Vec<Resolution<VRef>> = Vec::new();
         for _ in 0..=self.dice.below(2) {
@@ -183,11 +215,15 @@ impl Actor {
             slots.retain(|slot| !slot.is_promise());
         }
         let body = match slots.first() {
-            Some(slot) if slot.is_promise() && slots.len() == 1 => "#\"&0\"",
-            Some(_) if slots.len() == 1 => "#\"$0.Alleged: thing\"",
-            _ => "#[]",
+            Some(slot) if slot.is_promise() && slots.len() == 1 => "#\"&0\"".into(),
+            Some(_) if slots.len() == 1 => "#\"$0.Alleged: thing\"".into(),
+            _ => {
+                let mut dice = self.other_dice();
+                let promises: Vec<bool> = slots.iter().map(|slot| slot.is_promise()).collect();
+                speech::body(&mut dice, &promises)
+            }
         };
-        CapData { body: body.into(), slots }
+        CapData { body, slots }
     }
 
     /// A reference that the actor may use, old or new.

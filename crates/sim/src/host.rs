@@ -6,10 +6,14 @@
 use crate::actor::MessageName;
 use crate::dice::Dice;
 use crate::seen::KernelNo;
+use crate::speech;
 use std::collections::BTreeMap;
-use sturdy_kernel::{Answer, LaunchRequest, Refused, Request, Ticket, UrlTerms, WhichUrl};
+use sturdy_kernel::{
+    Answer, Event, LaunchRequest, Refused, Request, Ticket, URL_ISSUER, URL_REDEEMER, UrlHost, UrlTerms, WhichUrl,
+};
 use sturdy_types::{
-    CallId, CapData, ClusterConfig, CodeSpec, KRef, OcapUrl, Oid, RuntimeKind, SubclusterId, VatConfig, VatId,
+    CallId, CapData, ClusterConfig, CodeSpec, KRef, OcapUrl, Oid, RuntimeKind, ServiceCallId, SubclusterId, VatConfig,
+    VatId,
 };
 
 /// What a ticket was for.
@@ -42,6 +46,7 @@ pub struct Url {
 #[derive(Default)]
 pub struct Host {
     number: KernelNo,
+    seed: u64,
     tickets: u64,
     names: u64,
     asked: BTreeMap<Ticket, Asked>,
@@ -53,15 +58,60 @@ pub struct Host {
     pub vats: Vec<VatId>,
     /// Subclusters, as the last status said.
     pub subclusters: Vec<SubclusterId>,
+    /// Services for everybody, as the last status said, or as they are provided from the beginning.
+    pub services: Vec<String>,
     /// References in results, and whose.
     given: Vec<(KRef, CallId)>,
     issued: Vec<Oid>,
+    /// Objects that it has ever pinned, and not unpinned since: perhaps in a process that forgot it.
+    pinned: Vec<KRef>,
+    /// Calls of its services that it has not answered, with the service's name.
+    service_calls: Vec<(ServiceCallId, String)>,
 }
 
 impl Host {
     /// A host that knows nothing yet.
-    pub fn new(number: KernelNo) -> Self {
-        Self { number, ..Self::default() }
+    pub fn new(number: KernelNo, seed: u64) -> Self {
+        Self { number, seed, ..Self::default() }
+    }
+
+    /// Keeps an object.
+    pub fn pin(&mut self, object: KRef) -> Request {
+        self.pinned.push(object);
+        Request::Pin(object)
+    }
+
+    /// Somebody calls a service.
+    pub fn service_called(&mut self, call: ServiceCallId, service: String) {
+        self.service_calls.push((call, service));
+    }
+
+    /// True when somebody waits for an answer of a service.
+    pub fn is_called(&self) -> bool {
+        !self.service_calls.is_empty()
+    }
+
+    /// Answers some call of a service.
+    pub fn serve(&mut self, dice: &mut Dice, peer: String, boot: u32) -> Option<Event> {
+        if self.service_calls.is_empty() {
+            return None;
+        }
+        let (call, service) = self.service_calls.swap_remove(dice.below(self.service_calls.len()));
+        if service == URL_ISSUER || service == URL_REDEEMER {
+            let oid = self.new_oid(boot);
+            let hints = if dice.once_in(2) { vec!["/memory/1".to_owned()] } else { Vec::new() };
+            return Some(Event::UrlServiceServed { call, host: UrlHost { peer, hints, oid } });
+        }
+        let known = self.known();
+        let slots: Vec<KRef> = (0..dice.below(3)).filter_map(|_| dice.pick(&known)).collect();
+        let promises: Vec<bool> = slots.iter().map(|slot| matches!(slot, KRef::Promise(_))).collect();
+        let value = CapData { body: speech::body(dice, &promises), slots };
+        Some(Event::ServiceAnswered { call, rejected: dice.once_in(4), value })
+    }
+
+    /// Undoes the last pin, if there is one.
+    pub fn unpin(&mut self) -> Option<Request> {
+        self.pinned.pop().map(Request::Unpin)
     }
 
     fn ticket(&mut self, asked: Asked) -> Ticket {
@@ -71,13 +121,13 @@ impl Host {
         ticket
     }
 
-    /// Launches vats.
+    /// Launches vats, which get all services that are there for everybody.
     pub fn launch(&mut self, vats: usize) -> (Ticket, Request) {
         let names: Vec<String> = (0..vats).map(|number| format!("actor{number}")).collect();
         let config = ClusterConfig {
             bootstrap: names[0].clone(),
             vats: names.into_iter().map(|name| (name, actor())).collect(),
-            services: Vec::new(),
+            services: self.services.clone(),
         };
         let launch = LaunchRequest { config, sources: Vec::new(), system_name: None, label: None };
         (self.ticket(Asked::Other), Request::Launch(Box::new(launch)))
@@ -97,12 +147,18 @@ impl Host {
     pub fn call(&mut self, dice: &mut Dice, boot: u32) -> Option<(Ticket, Request)> {
         let known = self.known();
         let target = dice.pick(&known)?;
-        let slots = (0..dice.below(3)).filter_map(|_| dice.pick(&known)).collect();
+        let slots: Vec<KRef> = (0..dice.below(3)).filter_map(|_| dice.pick(&known)).collect();
         self.names += 1;
         let kernel = u32::try_from(self.number).expect("a world has few kernels");
         let name = MessageName { kernel, boot, vat: 0, run: 0, number: self.names };
         let request = dice.once_in(2).then(|| name.to_string());
-        let methargs = CapData { body: name.as_body(), slots };
+        // Half of the calls are typed by a person. Dice of their own: what is typed changes nothing else.
+        let mut typing = Dice::new(self.seed, name.number_of_stream() ^ (self.names << 32));
+        let methargs = if typing.once_in(2) {
+            speech::typed(&mut typing, target, name, &slots)
+        } else {
+            CapData { body: name.as_body(), slots }
+        };
         let call = Request::Call { target, methargs, request: request.clone() };
         if let Some(request) = &request {
             self.named.insert(request.clone(), Named { request: call.clone(), answered: None });
@@ -143,17 +199,22 @@ impl Host {
     pub fn issue(&mut self, dice: &mut Dice, peer: String, boot: u32) -> Option<(Ticket, Request)> {
         let objects: Vec<KRef> = self.known().into_iter().filter(|kref| matches!(kref, KRef::Object(_))).collect();
         let object = dice.pick(&objects)?;
+        let oid = self.new_oid(boot);
+        let shown = OcapUrl { oid: oid.clone(), peer, hints: Vec::new() };
+        let terms = UrlTerms::default();
+        Some((self.ticket(Asked::Issue(shown)), Request::IssueUrl { object, oid, terms }))
+    }
+
+    /// Noted at once: it may be durable although the answer never comes.
+    fn new_oid(&mut self, boot: u32) -> Oid {
         self.names += 1;
         let mut bits = [0; 32];
         bits[..8].copy_from_slice(&(self.number as u64).to_be_bytes());
         bits[8..12].copy_from_slice(&boot.to_be_bytes());
         bits[12..20].copy_from_slice(&self.names.to_be_bytes());
         let oid = Oid::from_random(&bits);
-        // Noted at once: it may be durable although the answer never comes.
         self.issued.push(oid.clone());
-        let shown = OcapUrl { oid: oid.clone(), peer, hints: Vec::new() };
-        let terms = UrlTerms::default();
-        Some((self.ticket(Asked::Issue(shown)), Request::IssueUrl { object, oid, terms }))
+        oid
     }
 
     /// Withdraws some text, or all.
@@ -180,6 +241,8 @@ impl Host {
             (Asked::Status, Ok(Answer::Status(status))) => {
                 self.roots = status.vats.iter().filter_map(|vat| vat.root.map(KRef::Object)).collect();
                 self.vats = status.vats.iter().map(|vat| vat.id).collect();
+                let open = status.services.iter().filter(|service| !service.system_only);
+                self.services = open.map(|service| service.name.clone()).collect();
                 self.subclusters = status.subclusters.iter().map(|subcluster| subcluster.id).collect();
             }
             (Asked::Call(name), Ok(Answer::Called(call))) => {
@@ -201,6 +264,7 @@ impl Host {
 
     /// The result of a call has come.
     pub fn settled(&mut self, call: CallId, value: &CapData<KRef>) {
+        speech::looked_at(value);
         if self.calls.contains_key(&call) {
             self.given.extend(value.slots.iter().map(|slot| (*slot, call)));
         }
@@ -209,6 +273,7 @@ impl Host {
     /// The process of the kernel is gone; the next one remembers what commit `back_to` has left.
     pub fn process_ended(&mut self, back_to: u64, forgot: bool) {
         self.asked.clear();
+        self.service_calls.clear();
         self.calls.clear();
         self.given.clear();
         if forgot {
@@ -225,7 +290,8 @@ impl Host {
     }
 }
 
-fn actor() -> VatConfig {
+/// The configuration of an actor.
+pub fn actor() -> VatConfig {
     VatConfig {
         code: CodeSpec { runtime: RuntimeKind::Native, entry: "actor".into(), modules: Vec::new() },
         parameters: "#{}".into(),

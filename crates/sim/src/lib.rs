@@ -19,5 +19,6 @@ pub mod plan;
 pub mod run;
 pub mod seen;
 pub mod shrink;
+pub mod speech;
 pub mod trace;
 pub mod world;

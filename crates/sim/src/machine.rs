@@ -11,7 +11,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 use sturdy_kernel::{DeathNote, Effect, Event, Fault};
 use sturdy_node::{AuditMode, Node};
-use sturdy_store::{ItemId, MemoryDisk, MemoryEngine, Store};
+use sturdy_store::{Engine, ItemId, MemoryDisk, MemoryEngine, Store};
 use sturdy_types::{Delivery, Incarnation, KernelLimits, Millis, Outcome, RunId, SourceHash, VatId};
 use sturdy_vat::{SourceReader, StateReader, StateUnreadable, Vat};
 
@@ -23,6 +23,13 @@ struct Life {
     pending: VecDeque<Effect>,
     /// An answer that was given before, to give again.
     last_answer: Option<Event>,
+}
+
+/// How a write goes wrong.
+#[derive(Clone, Copy)]
+enum Wrong {
+    Torn,
+    Unheard,
 }
 
 /// An older copy of the store.
@@ -38,6 +45,8 @@ pub struct Machine {
     pub number: usize,
     disk: MemoryDisk,
     disk_fails: bool,
+    /// What was on the disk before a write that is to go wrong, and how.
+    before_write: Option<(MemoryEngine, Wrong)>,
     limits: KernelLimits,
     maker: Rc<dyn MakeHeap>,
     life: Option<Life>,
@@ -77,6 +86,7 @@ impl Machine {
             number,
             disk: MemoryDisk::new(),
             disk_fails: false,
+            before_write: None,
             limits,
             maker,
             life: None,
@@ -161,6 +171,20 @@ impl Machine {
         self.disk.fail_applies_after(good);
     }
 
+    /// Of the next group only some rows are written: those whose bits are set.
+    pub fn tear_next_write(&mut self, kept: u64) {
+        self.disk_fails = true;
+        self.before_write = Some((self.disk.snapshot(), Wrong::Torn));
+        self.disk.tear_apply_after(0, move |row| kept >> (row % 64) & 1 == 1);
+    }
+
+    /// The next group is written, and the node hears that it was not.
+    pub fn lose_next_answer_of_disk(&mut self) {
+        self.disk_fails = true;
+        self.before_write = Some((self.disk.snapshot(), Wrong::Unheard));
+        self.disk.lose_answer_after(0);
+    }
+
     /// After so many good ones, reads fail until a process begins.
     pub fn fail_reads_after(&mut self, good: u64) {
         self.disk_fails = true;
@@ -206,7 +230,27 @@ impl Machine {
     /// The process ends, whatever it was doing.
     pub fn end(&mut self) {
         if self.life.take().is_some() {
+            self.after_a_write_that_went_wrong();
             self.seen.push(Seen::Ended);
+        }
+    }
+
+    /// What was written and not heard of is durable all the same. A torn store is never opened: an operator puts the
+    /// copy from before the write in its place.
+    fn after_a_write_that_went_wrong(&mut self) {
+        let Some((before, wrong)) = self.before_write.take() else { return };
+        self.disk.mend();
+        let rows = |engine: &MemoryEngine| engine.scan(&[], None, usize::MAX).unwrap_or_default();
+        let written = rows(&self.on_disk()) != rows(&before);
+        let opened = Store::open(self.disk.engine(), self.incarnation);
+        match (wrong, opened) {
+            (Wrong::Unheard, Ok(_)) if written => {
+                self.commits += 1;
+                self.seen.push(Seen::Committed(self.commits));
+            }
+            (Wrong::Unheard, Ok(_)) => {}
+            (Wrong::Unheard, Err(error)) => panic!("a store that was written to its end does not open: {error}"),
+            (Wrong::Torn, _) => self.disk.restore(before),
         }
     }
 

@@ -86,10 +86,17 @@ faults! {
     Impatient = 8,
     /// A peer that is no kernel does something: it speaks the protocol, and lies.
     Liars = 600,
+    /// An operator looks around, pins, provides a service, changes code, launches something, or mistypes.
+    Asks = 150,
+    /// Of the group that is being written only a part arrives, the process ends, and the store from before is put back.
+    StoreTorn = 10,
+    /// A group is written, and the process ends before it hears of it.
+    WriteUnheard = 10,
 }
 
 /// Classes that were added later: they are drawn apart from the others, so that what a seed means without them stays.
-const LATER: &[Fault] = &[Fault::DialFailed, Fault::Impatient, Fault::Liars];
+const LATER: &[Fault] =
+    &[Fault::DialFailed, Fault::Impatient, Fault::Liars, Fault::Asks, Fault::StoreTorn, Fault::WriteUnheard];
 
 /// How often each kind of step is taken, in proportion.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@
 mod faults;
 mod healing;
 mod liars;
+mod operators;
 mod steps;
 
 use crate::actor::Knobs;
@@ -109,7 +110,7 @@ impl World {
             step: 0,
             dice: Dice::new(plan.seed, 0),
             machines,
-            hosts: (0..plan.kernels).map(Host::new).collect(),
+            hosts: (0..plan.kernels).map(|number| Host::new(number, plan.seed)).collect(),
             liars: liars::all(&plan),
             network: Network::default(),
             knobs,
@@ -250,6 +251,7 @@ impl World {
 
     /// The vats of a new store.
     fn launch(&mut self, kernel: KernelNo) -> Step {
+        self.provide_services(kernel)?;
         let launch = self.hosts[kernel].launch(self.plan.vats);
         self.ask(kernel, launch)
     }
@@ -292,7 +294,8 @@ impl World {
             }
             Effect::Transmit { connection, bytes } => self.network.send(kernel, connection, bytes),
             Effect::HangUp { connection } => self.break_line(connection, Some(kernel))?,
-            Effect::CallService { .. } | Effect::Notice(_) | Effect::Deliver { .. } | Effect::Stop { .. } => {}
+            Effect::CallService { call, service, .. } => self.hosts[kernel].service_called(call, service),
+            Effect::Notice(_) | Effect::Deliver { .. } | Effect::Stop { .. } => {}
         }
         Ok(())
     }

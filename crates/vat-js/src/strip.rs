@@ -11,8 +11,8 @@ use oxc_ast::ast::{
     ExportNamedDeclaration, Expression, FormalParameter, Function, ImportDeclaration, ImportDeclarationSpecifier,
     ImportOrExportKind, MethodDefinition, MethodDefinitionType, PropertyDefinition, PropertyDefinitionType, Statement,
     TSAsExpression, TSEnumDeclaration, TSExportAssignment, TSImportEqualsDeclaration, TSNamespaceDeclaration,
-    TSNonNullExpression, TSSatisfiesExpression, TSThisParameter, TSTypeAnnotation, TSTypeAssertion,
-    TSTypeParameterDeclaration, TSTypeParameterInstantiation, VariableDeclarator,
+    TSNamespaceExportDeclaration, TSNonNullExpression, TSSatisfiesExpression, TSThisParameter, TSTypeAnnotation,
+    TSTypeAssertion, TSTypeParameterDeclaration, TSTypeParameterInstantiation, VariableDeclarator,
 };
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
@@ -248,6 +248,11 @@ impl<'a> Visit<'a> for Eraser<'_> {
 
     fn visit_ts_export_assignment(&mut self, it: &TSExportAssignment<'a>) {
         self.refuse(it.span, "`export =` has to be translated, not only stripped; use `export default`");
+    }
+
+    /// `export as namespace Name` says how scripts without modules see this one: nothing that runs.
+    fn visit_ts_namespace_export_declaration(&mut self, it: &TSNamespaceExportDeclaration<'a>) {
+        self.blank_alone(it.span);
     }
 
     fn visit_ts_type_annotation(&mut self, it: &TSTypeAnnotation<'a>) {

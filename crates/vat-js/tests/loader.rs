@@ -88,7 +88,7 @@ import { type Less, more } from './more.ts';
 type Pair<A, B = A> = { a: A; b: B }
 interface Shape { area(): number }
 declare const elsewhere: string;
-export type { Less };
+export type { Less }; export as namespace Typed
 abstract class Base<T> implements Shape {
   private static readonly count: number = 3
   declare phantom: string;

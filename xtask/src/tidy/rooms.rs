@@ -40,7 +40,15 @@ const ROOMS: &[Room] = &[
     street("sturdy-vat-js", &["sturdy-types", "sturdy-smallcaps", "sturdy-vat"]),
     street(
         "sturdy-sim",
-        &["sturdy-types", "sturdy-store", "sturdy-remote", "sturdy-kernel", "sturdy-node", "sturdy-vat"],
+        &[
+            "sturdy-types",
+            "sturdy-smallcaps",
+            "sturdy-store",
+            "sturdy-remote",
+            "sturdy-kernel",
+            "sturdy-node",
+            "sturdy-vat",
+        ],
     ),
     street(
         "sturdy-daemon",

@@ -23,9 +23,12 @@ impl MessageName {
         format!("#[\"m\",[\"{self}\"]]")
     }
 
-    /// The name in the body of a message.
+    /// The name in the body of a message: its first argument.
     pub fn of(body: &str) -> Option<Self> {
-        let inside = body.strip_prefix("#[\"m\",[\"")?.strip_suffix("\"]]")?;
+        let (inside, rest) = body.strip_prefix("#[\"m\",[\"")?.split_once('"')?;
+        if !rest.starts_with(',') && rest != "]]" {
+            return None;
+        }
         let mut parts = inside.split('.').map(|part| part.parse::<u64>().ok());
         let mut small = || parts.next()??.try_into().ok();
         let (kernel, boot, vat, run) = (small()?, small()?, small()?, small()?);
@@ -59,6 +62,7 @@ mod tests {
     fn a_name_is_found_again_in_its_body() {
         let name = MessageName { kernel: 1, boot: 2, vat: 3, run: 4, number: 5 };
         assert_eq!(MessageName::of(&name.as_body()), Some(name));
+        assert_eq!(MessageName::of("#[\"m\",[\"1.2.3.4.5\",\"$0\"]]"), Some(name));
         assert_eq!(MessageName::of("#[\"bootstrap\",[]]"), None);
         assert_eq!(MessageName::of("#[\"m\",[\"1.2.3\"]]"), None);
     }

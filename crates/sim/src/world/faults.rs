@@ -22,6 +22,7 @@ impl World {
             | Fault::HalfClosed => self.disturb_a_line(fault),
             Fault::DialFailed => self.an_attempt_fails(),
             Fault::Liars => self.a_liar_acts(),
+            Fault::Asks => self.operator_asks(kernel),
             Fault::Partition | Fault::OneWayPartition | Fault::DialledAgain => self.disturb_a_pair(kernel, fault),
             Fault::Killed
             | Fault::KilledInCommit
@@ -31,6 +32,8 @@ impl World {
             | Fault::StoreRestored
             | Fault::DiskFull
             | Fault::ReadsFail
+            | Fault::StoreTorn
+            | Fault::WriteUnheard
             | Fault::DiedOfDelivery => self.disturb_a_process(kernel, fault),
             Fault::LateOutcome => {
                 let answered = self.machines[kernel].answer_again(self.now);
@@ -138,6 +141,15 @@ impl World {
                 let good = self.dice.below(3) as u64;
                 self.machines[kernel].fail_writes_after(good);
                 Ok(())
+            }
+            Fault::StoreTorn => {
+                let kept = self.dice.between(1, u64::MAX - 1);
+                self.machines[kernel].tear_next_write(kept);
+                self.commit(kernel, usize::MAX)
+            }
+            Fault::WriteUnheard => {
+                self.machines[kernel].lose_next_answer_of_disk();
+                self.commit(kernel, usize::MAX)
             }
             Fault::ReadsFail => {
                 let good = self.dice.below(200) as u64;

@@ -39,6 +39,7 @@ impl World {
         self.knobs.quiet.set(true);
         self.settle()?;
         self.at_rest()?;
+        self.look_into_stores()?;
         self.let_go()
     }
 
@@ -58,12 +59,16 @@ impl World {
     pub(super) fn settle(&mut self) -> Step {
         for _ in 0..ROUNDS {
             for kernel in 0..self.machines.len() {
-                while self.work(kernel)? {}
+                while self.work(kernel)? || self.serve(kernel)? {}
                 self.commit(kernel, usize::MAX)?;
             }
             let wishes = self.network.wishes(self.now);
             let ways = self.network.ways(self.now);
-            if wishes.is_empty() && ways.is_empty() && self.machines.iter().all(crate::machine::Machine::is_quiet) {
+            if wishes.is_empty()
+                && ways.is_empty()
+                && self.machines.iter().all(crate::machine::Machine::is_quiet)
+                && !self.hosts.iter().any(crate::host::Host::is_called)
+            {
                 let Some(at) = self.machines.iter().filter_map(crate::machine::Machine::deadline).min() else {
                     return Ok(());
                 };
@@ -108,6 +113,7 @@ impl World {
                 what: format!("when all was answered, after step {step}: {what}"),
             })?;
         }
+        self.operators_let_go()?;
         for kernel in 0..self.machines.len() {
             let acknowledge = self.hosts[kernel].acknowledge_all();
             for asked in acknowledge.into_iter().chain(self.hosts[kernel].withdraw_all()) {
@@ -133,6 +139,7 @@ impl World {
                 what: format!("at the end, after step {step}: {what}"),
             })?;
         }
-        (0..self.machines.len()).try_for_each(|kernel| self.audit(kernel))
+        (0..self.machines.len()).try_for_each(|kernel| self.audit(kernel))?;
+        self.reset_all()
     }
 }

@@ -13,6 +13,10 @@ impl World {
             let kernel = self.dice.below(self.machines.len());
             return self.disturb(kernel, fault);
         }
+        let called = self.hosts.iter().position(crate::host::Host::is_called);
+        if let Some(kernel) = called.filter(|_| self.dice.once_in(4)) {
+            return self.serve(kernel).map(drop);
+        }
         let busy: Vec<KernelNo> = self.kernels_with(|machine| machine.pending() > 0);
         let open: Vec<KernelNo> = self.kernels_with(Machine::has_uncommitted);
         let ways = self.network.ways(self.now);

@@ -1,0 +1,3 @@
+dxxpooverride 
+export as namespace
+satisfies 
