@@ -12,7 +12,7 @@ use sturdy_kernel::{
     Effect, Fault, Greeting, Heard, LinkNews, Notice, dial_failed, greet, hear, hear_ack, hello, room_for_calls,
     skip_gap, standing_with,
 };
-use sturdy_remote::{DecodeError, Packet, Side, decode, encode};
+use sturdy_remote::{DecodeError, Packet, Side, decode, encode, is_current};
 use sturdy_store::{PeerKind, Read, RemoteCursors, RemoteState, Remotes, StoreFault};
 use sturdy_types::{ConnectionId, Millis, RemoteId};
 
@@ -28,7 +28,7 @@ impl Node {
         peer: String,
         side: Side,
     ) -> Result<(), Fault> {
-        let before = standing_with(&self.store, &peer)?;
+        let before = standing_with(&self.store, self.store.incarnation(), &peer)?;
         let hello = hello(&self.store, self.store.incarnation(), &peer)?;
         if !self.links.opened(now, connection, peer, side, before) {
             self.held.push(Effect::HangUp { connection });
@@ -83,13 +83,13 @@ impl Node {
     }
 
     pub(crate) fn received(&mut self, now: Millis, connection: ConnectionId, frame: &[u8]) -> Inner {
-        let Some((peer, side, before)) = self.links.end_of(connection) else { return Ok(Vec::new()) };
+        let Some((peer, side)) = self.links.end_of(connection) else { return Ok(Vec::new()) };
         let (peer, bound) = (peer.to_owned(), self.links.bound(connection));
         self.links.answered(connection);
         match (decode(frame), bound, side) {
             (Ok(Packet::Handshake(hello)), None, Side::Listener)
             | (Ok(Packet::HandshakeAck(hello)), None, Side::Dialler) => {
-                let presence = self.links.presence(connection, &peer);
+                let (before, presence) = (self.links.before(connection), self.links.presence(connection, &peer));
                 let greeting = Greeting { connection, peer, hello, side, before, presence };
                 self.turn(now, |ctx| Ok(greet(ctx, greeting)?)).map_err(ours)
             }
@@ -212,6 +212,7 @@ impl Node {
     /// Whether a connection speaks for the present conversation.
     fn is_current(&self, bound: Binding) -> Result<bool, StoreFault> {
         let record = self.store.get::<Remotes>(&bound.remote)?;
-        Ok(record.is_some_and(|row| row.conversation == bound.conversation && row.state != RemoteState::Closed))
+        let speaks = |row: sturdy_store::RemoteRecord| is_current(bound.conversation, row.conversation);
+        Ok(record.is_some_and(|row| row.state != RemoteState::Closed && speaks(row)))
     }
 }

@@ -12,8 +12,8 @@ use crate::held::Held;
 use crate::node::TalkInfo;
 use crate::talk::{Scene, Talk};
 use std::collections::{BTreeMap, BTreeSet};
-use sturdy_kernel::{Before, Effect, LinkNews, Presence};
-use sturdy_remote::Side;
+use sturdy_kernel::{Effect, LinkNews};
+use sturdy_remote::{Presence, Side, Standing};
 use sturdy_store::{PeerKind, Read, Redemptions, RemoteCursors, RemoteState, Remotes, StoreFault};
 use sturdy_types::{ConnectionId, KernelLimits, Millis, RemoteId};
 
@@ -34,8 +34,8 @@ const REDEMPTIONS_FOR_HINTS: usize = 4;
 struct Link {
     peer: String,
     side: Side,
-    /// Where the conversation stood when it was opened.
-    before: Option<Before>,
+    /// Where we stood when it was opened.
+    before: Option<Standing>,
     bound: Option<Binding>,
     opened_at: Millis,
     /// Something was heard on it.
@@ -90,7 +90,7 @@ impl Links {
         connection: ConnectionId,
         peer: String,
         side: Side,
-        before: Option<Before>,
+        before: Option<Standing>,
     ) -> bool {
         if side == Side::Listener {
             let half_open = || self.open.values().filter(|link| link.is_half_open() && link.side == Side::Listener);
@@ -153,9 +153,14 @@ impl Links {
         if elsewhere { Presence::ElsewhereToo } else { Presence::Here }
     }
 
-    /// The peer, our side of the handshake, and where we stood before it.
-    pub(crate) fn end_of(&self, connection: ConnectionId) -> Option<(&str, Side, Option<Before>)> {
-        self.open.get(&connection).map(|link| (link.peer.as_str(), link.side, link.before))
+    /// The peer, and our side of the handshake.
+    pub(crate) fn end_of(&self, connection: ConnectionId) -> Option<(&str, Side)> {
+        self.open.get(&connection).map(|link| (link.peer.as_str(), link.side))
+    }
+
+    /// Where we stood before the handshake.
+    pub(crate) fn before(&self, connection: ConnectionId) -> Option<Standing> {
+        self.open.get(&connection).and_then(|link| link.before.clone())
     }
 
     pub(crate) fn bound(&self, connection: ConnectionId) -> Option<Binding> {

@@ -20,7 +20,7 @@ impl Node {
         if self.links.bound(connection).is_some() {
             return Ok(None);
         }
-        let Some((peer, Side::Listener, _)) = self.links.end_of(connection) else { return Ok(None) };
+        let Some((peer, Side::Listener)) = self.links.end_of(connection) else { return Ok(None) };
         let peer = peer.to_owned();
         if self.store.has::<RemotesByPeer>(&peer)? {
             return Ok(None);

@@ -5,7 +5,7 @@ mod world;
 
 use sturdy_kernel::{Effect, Event, OnClose, Request};
 use sturdy_node::AuditMode;
-use sturdy_types::{ConnectionId, KernelLimits, OcapUrl, Oid};
+use sturdy_types::{Code, ConnectionId, ErrorClass, KernelLimits, OcapUrl, Oid, classify};
 use world::script::{Script, Speaks, call, notify, number};
 use world::worlds::{Worlds, peer};
 
@@ -325,6 +325,19 @@ fn w_19_strangers_leave_nothing() {
     assert_eq!(script.w.stages[0].census(), before);
 }
 
+/// Addresses of a URL serve its redemption and are kept only if it succeeds. More in `remotes_urls.rs` and in the transport.
+#[test]
+fn w_18_addresses_of_a_refused_url_are_not_kept() {
+    let mut w = two();
+    let mut url = w.issue(0, w.stages[0].root("alice").into(), sturdy_kernel::UrlTerms::default());
+    url.hints = vec!["/memory/evil".into()];
+    w.revoke(0, &url);
+    let ticket = w.redeem_later(1, &url);
+    w.run();
+    assert!(w.stages[1].fate(ticket).starts_with("rejected"));
+    assert!(!w.info(1, 0).hints.contains(&"/memory/evil".into()));
+}
+
 #[test]
 fn w_20_settled_promises_leave_no_rows() {
     let mut w = two();
@@ -344,6 +357,34 @@ fn w_20_settled_promises_leave_no_rows() {
 }
 
 /// More in `remotes_copies.rs`.
+/// Why a call ended is told by a code, which keeps its meaning from kernel to kernel and to the host.
+#[test]
+fn w_21_what_ended_a_call_is_known_everywhere() {
+    for code in [Code::ConnectionLost, Code::PeerRestarted, Code::ConnectionClosed] {
+        let mut w = Worlds::new(&[&["alice"], &["bob"], &[]]);
+        let alice = w.introduce(0, "alice", 1);
+        w.stages[0].puppets.on("alice", "wait", "keep result");
+        w.tell(1, "bob", "hold $0 strong", &[alice]);
+        w.stages[1].puppets.on("bob", "go", "send o-1 wait() -> result");
+        let bob = w.introduce(1, "bob", 2);
+        let ticket = w.send_later(2, bob, "go");
+        w.run();
+        let request = match code {
+            Code::ConnectionLost => Some(Request::GiveUp(peer(0))),
+            Code::ConnectionClosed => Some(Request::ClosePeer { peer: peer(0), pending: OnClose::Discard }),
+            _ => None,
+        };
+        match request {
+            Some(request) => _ = w.stages[1].ask(request).expect("it is done"),
+            None => w.lose_store(0, &["alice"]),
+        }
+        w.run();
+        let fate = w.stages[2].fate(ticket);
+        let (_, message) = fate.split_once("[Error: ").expect("an error");
+        assert_eq!(classify(message), Some(ErrorClass::Expected(code)), "{fate}");
+    }
+}
+
 #[test]
 fn w_22_a_store_that_was_set_back_is_noticed() {
     let mut w = two();

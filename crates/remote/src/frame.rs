@@ -111,6 +111,21 @@ mod tests {
         }
     }
 
+    /// The reference keeps what it has not handled yet in a buffer of 4 MiB and drops what comes beyond. Here whoever reads
+    /// takes one frame at a time, and only that is kept.
+    #[test]
+    fn w_13_no_byte_is_lost_while_frames_are_handled() {
+        let payload = |number: u8| vec![number; 100_000];
+        let stream: Vec<u8> = (0..100).flat_map(|number| framed(&payload(number))).collect();
+        let (mut reader, mut rest, mut handled) = (FrameReader::new(), stream.as_slice(), 0);
+        while let Some(frame) = reader.read(&mut rest).expect("well formed") {
+            assert_eq!(frame, payload(handled));
+            assert!(reader.payload.is_empty() && reader.is_between_frames(), "nothing is taken ahead");
+            handled += 1;
+        }
+        assert_eq!((handled, rest.len()), (100, 0));
+    }
+
     #[test]
     fn what_is_too_long_is_refused_before_it_is_read() {
         assert_eq!(

@@ -3,12 +3,17 @@
 //! The verdict is a pure function. Its caller applies it in one durable turn, and only then lets bytes flow. A
 //! *conversation* is named by a number together with both incarnations. The listener decides first and answers with
 //! the position that its verdict left; the dialler then decides over that answer.
+//!
+//! What always holds: nothing ends because of a greeting that may be older than what we know. A dialler's greeting may lie
+//! unread for any time, so a listener concludes only from what cannot have been overtaken: numbers of conversations,
+//! which grow, and proof that we have forgotten something ourselves. The answer is written after the greeting was read,
+//! so it is the dialler who concludes that its peer has forgotten something.
 
 use crate::sequence::Position;
 use std::cmp::Ordering;
 
 /// What is durable here about the peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Standing {
     /// Our own incarnation.
     pub incarnation: String,
@@ -54,11 +59,37 @@ pub enum Side {
     Dialler,
 }
 
+/// Whether a peer that greets speaks on another connection of the present conversation, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Only here.
+    Here,
+    /// Another one is open.
+    ElsewhereToo,
+}
+
+/// Under which circumstances a greeting is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'o> {
+    /// Which side of the handshake we are.
+    pub side: Side,
+    /// Where we stood when the connection was opened, if we knew the peer.
+    pub before: Option<&'o Standing>,
+    /// Where else the peer speaks.
+    pub presence: Presence,
+}
+
 /// What is to be done, in one durable turn, before bytes flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The conversation goes on.
     Continue,
+    /// The connection is older than what we know of the peer's life, and shows another one: hang up. Whoever lives is
+    /// dialled again, or dials.
+    Stale,
+    /// The greeting shows an older state of the peer's store while a newer one is connected: hang up and tell the
+    /// operator. Nothing ends for the sake of a copy (L8).
+    Copy,
     /// The first contact: note the incarnation, adopt the conversation's number.
     FirstSeen {
         /// The number to adopt.
@@ -92,25 +123,67 @@ pub enum Loss {
 
 /// Decides what a handshake means. When a dialler's verdict leads to another conversation than the listener answered
 /// with, the connection is of no use: it is closed and dialled again, and the listener follows the higher number.
-pub fn verdict(ours: &Standing, hello: &Hello, side: Side) -> Verdict {
-    let theirs = hello.sturdy.as_ref();
-    match &ours.peer_incarnation {
-        None => {
-            return match theirs {
-                Some(theirs) if theirs.saw.as_ref() == Some(&ours.incarnation) && was_used(&theirs.position) => {
-                    let conversation = ours.conversation.max(theirs.conversation) + 1;
-                    Verdict::StateLost { conversation, why: Loss::SetBackHere }
-                }
-                _ => Verdict::FirstSeen { conversation: first_number(ours, theirs, side) },
+pub fn verdict(ours: &Standing, hello: &Hello, occasion: Occasion<'_>) -> Verdict {
+    let known = ours.peer_incarnation.as_ref();
+    let known_before = occasion.before.and_then(|before| before.peer_incarnation.as_ref());
+    if known.is_some_and(|known| *known != hello.incarnation) && known != known_before {
+        return Verdict::Stale;
+    }
+    let decided = face_value(ours, hello, occasion.side);
+    if !matches!(decided, Verdict::StateLost { why: Loss::PeerSetBack, .. }) {
+        return decided;
+    }
+    match occasion.presence {
+        Presence::ElsewhereToo => Verdict::Copy,
+        Presence::Here if is_proven(ours, hello, occasion) => decided,
+        Presence::Here => Verdict::Continue,
+    }
+}
+
+/// Whether the peer has forgotten what it knew before it spoke.
+fn is_proven(ours: &Standing, hello: &Hello, occasion: Occasion<'_>) -> bool {
+    match occasion.side {
+        // Numbers of conversations grow: it cannot have known ours and speak of a higher one without having used it.
+        Side::Listener => hello.sturdy.as_ref().is_some_and(|theirs| theirs.conversation > ours.conversation),
+        // What came on another connection meanwhile must not look as if the peer had forgotten it.
+        Side::Dialler => {
+            let position = match occasion.before {
+                Some(before) if before.conversation == ours.conversation => before.position,
+                // The conversation began after the connection was opened: nothing in it was known before.
+                _ => Position::default(),
             };
+            let position = Position { next_send: ours.position.next_send, ..position };
+            let before = face_value(&Standing { position, ..ours.clone() }, hello, occasion.side);
+            matches!(before, Verdict::StateLost { why: Loss::PeerSetBack, .. })
         }
-        Some(known) if *known != hello.incarnation => {
+    }
+}
+
+/// What a greeting means if it is as new as what we know.
+fn face_value(ours: &Standing, hello: &Hello, side: Side) -> Verdict {
+    let theirs = hello.sturdy.as_ref();
+    // The peer and this life of ours have taken part in its conversation.
+    let used = theirs.filter(|theirs| theirs.saw.as_ref() == Some(&ours.incarnation) && was_used(&theirs.position));
+    let set_back_here = |theirs: &SturdyHello| {
+        let conversation = ours.conversation.max(theirs.conversation) + 1;
+        Verdict::StateLost { conversation, why: Loss::SetBackHere }
+    };
+    match (&ours.peer_incarnation, used) {
+        (None, Some(theirs)) => return set_back_here(theirs),
+        (None, None) => return Verdict::FirstSeen { conversation: first_number(ours, theirs, side) },
+        // A listener cannot tell this from a life of the peer that was replaced and has come back.
+        (Some(known), Some(theirs)) if *known != hello.incarnation && side == Side::Dialler => {
+            return set_back_here(theirs);
+        }
+        (Some(known), _) if *known != hello.incarnation => {
             // Never a number that we have used before, even if the peer is said to be fresh: it may be a life that we
             // have met, and that a late greeting of a dead one has made us forget.
             let conversation = (ours.conversation + 1).max(theirs.map_or(0, |theirs| theirs.conversation));
             return Verdict::StateLost { conversation, why: Loss::Incarnation };
         }
-        Some(_) => {}
+        // We would know of a conversation that we have taken part in.
+        (Some(_), Some(theirs)) if theirs.conversation > ours.conversation => return set_back_here(theirs),
+        (Some(_), _) => {}
     }
     let Some(theirs) = theirs else { return Verdict::Continue };
     let next = ours.conversation.max(theirs.conversation) + 1;
@@ -131,6 +204,12 @@ pub fn verdict(ours: &Standing, hello: &Hello, side: Side) -> Verdict {
             Some(why) => Verdict::StateLost { conversation: next, why },
         },
     }
+}
+
+/// Whether a connection that was bound to the conversation `bound` still speaks for the present one. Numbers never go
+/// back, so the number is enough (L3).
+pub const fn is_current(bound: u64, present: u64) -> bool {
+    bound == present
 }
 
 /// The number of a first conversation. What is pending for it here is kept under whatever number it gets. A listener

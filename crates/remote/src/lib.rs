@@ -18,7 +18,9 @@ mod wire;
 pub use decode::{DecodeError, decode};
 pub use encode::{acknowledges, encode};
 pub use frame::{FrameError, FrameReader, MAX_FRAME_BYTES, write_frame};
-pub use handshake::{Hello, Loss, PROTOCOL_VERSION, Side, Standing, SturdyHello, Verdict, verdict};
+pub use handshake::{
+    Hello, Loss, Occasion, PROTOCOL_VERSION, Presence, Side, Standing, SturdyHello, Verdict, is_current, verdict,
+};
 pub use pacer::{Carried, Pacer, PacerLimits, Speak};
 pub use sequence::{AckBeyondSent, FoundPosition, Position, Receipt, Repair, repair};
 pub use wire::{Body, Delivered, Envelope, Packet, RedeemReply};

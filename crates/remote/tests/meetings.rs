@@ -4,7 +4,9 @@
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use sturdy_remote::{Hello, Position, Receipt, Side, Standing, SturdyHello, Verdict, verdict};
+use sturdy_remote::{
+    Hello, Loss, Occasion, Position, Presence, Receipt, Side, Standing, SturdyHello, Verdict, verdict,
+};
 
 /// What is durable on one side.
 #[derive(Debug, Clone)]
@@ -41,11 +43,14 @@ impl Kernel {
 
     /// Applies a verdict, as one durable turn. What was pending in an ended conversation is told to its senders.
     fn meet(&mut self, hello: &Hello, side: Side, fates: &mut [Fate]) -> Verdict {
-        let verdict = verdict(&self.store.standing, hello, side);
+        // Connections are opened and handshakes read at one moment here.
+        let occasion = Occasion { side, before: Some(&self.store.standing), presence: Presence::Here };
+        let verdict = verdict(&self.store.standing, hello, occasion);
         let standing = &mut self.store.standing;
-        standing.peer_incarnation = Some(hello.incarnation.clone());
+        // Whoever has forgotten says that it has never seen the other, until that has ended its side, too.
+        standing.peer_incarnation = (!is_set_back_here(&verdict)).then(|| hello.incarnation.clone());
         match verdict {
-            Verdict::Continue => {}
+            Verdict::Continue | Verdict::Stale | Verdict::Copy => {}
             Verdict::FirstSeen { conversation } => standing.conversation = conversation,
             Verdict::StateLost { conversation, .. } | Verdict::Ended { conversation } => {
                 self.begin(conversation, fates);
@@ -61,6 +66,10 @@ impl Kernel {
             fates[usize::try_from(message).expect("small")].lost = true;
         }
     }
+}
+
+const fn is_set_back_here(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::StateLost { why: Loss::SetBackHere, .. })
 }
 
 impl Store {
@@ -114,15 +123,18 @@ impl Pair {
     fn dial(&mut self, dialler: usize, answer_arrives: bool) {
         self.connected = false;
         for attempt in 0.. {
-            assert!(attempt < 4, "the two never agree: {:?}", self.kernels);
+            assert!(attempt < 6, "the two never agree: {:?}", self.kernels);
             let listener = 1 - dialler;
             let hello = self.kernels[dialler].hello();
-            self.kernels[listener].meet(&hello, Side::Listener, &mut self.fates);
+            let heard = self.kernels[listener].meet(&hello, Side::Listener, &mut self.fates);
             if !answer_arrives {
                 return;
             }
             let answer = self.kernels[listener].hello();
-            self.kernels[dialler].meet(&answer, Side::Dialler, &mut self.fates);
+            let answered = self.kernels[dialler].meet(&answer, Side::Dialler, &mut self.fates);
+            if is_set_back_here(&heard) || is_set_back_here(&answered) {
+                continue; // not bound
+            }
             let number = |kernel: &Kernel| kernel.store.standing.conversation;
             if answer.sturdy.map(|sturdy| sturdy.conversation) == Some(number(&self.kernels[dialler])) {
                 assert_eq!(number(&self.kernels[dialler]), number(&self.kernels[listener]));

@@ -220,12 +220,15 @@ impl Liar {
         let key = self.next_key();
         let kind = self.kind;
         let talk = self.talk(kernel);
+        if let Some(lost) = dice.pick(&talk.lost) {
+            return vec![talk.message(lost, body(Vec::new(), true), None)];
+        }
         let frame = match dice.below(16) {
-            0..=5 => talk.call(dice),
+            0..=5 if talk.target(dice).is_some() => talk.call(dice),
             6 | 7 => talk.settle(dice),
             8 => talk.answer_redemption(dice),
             9 => talk.ack(kind),
-            10 => return talk.unacknowledged().collect(),
+            10 if dice.once_in(3) => return talk.unacknowledged().collect(),
             11 => return talk.let_go(dice),
             12 => Some(talk.say(Body::Deliver(Delivered::BringOutYourDead))),
             _ => {

@@ -181,15 +181,19 @@ impl Plan {
             host: weight(&mut dice, 5),
             idle: weight(&mut dice, 1).max(1),
         };
+        let mut limits = limits(&mut dice);
+        if faults.contains_key(&Fault::Liars) {
+            limits_against_liars(&mut limits, &mut later, kernels);
+        }
         Self {
             seed,
             kernels,
             vats,
             liars: 1 + later.below(2),
             steps,
-            limits: limits(&mut dice),
             faults,
             pace,
+            limits,
             audit_every: [16, 64, 256][dice.below(3)],
             rings: dice.once_in(8),
             pieces: dice.once_in(4),
@@ -228,6 +232,25 @@ impl Plan {
     pub fn skip(mut self, steps: impl IntoIterator<Item = u64>) -> Self {
         self.skipped.extend(steps);
         self
+    }
+}
+
+/// What liars may fill is smaller in some runs.
+fn limits_against_liars(limits: &mut KernelLimits, dice: &mut Dice, kernels: usize) {
+    if dice.once_in(4) {
+        limits.body_bytes = 5_000;
+    }
+    if dice.once_in(4) {
+        // Every honest peer may be one, and stays one as long as it is refused what it asks.
+        limits.strangers = kernels + dice.below(3);
+    }
+    if dice.once_in(6) {
+        limits.remote_reserved_bytes = 20_000;
+    }
+    if dice.once_in(4) {
+        limits.remote_names = dice.between(20, 100);
+        limits.remote_outbox_messages = dice.between(10, 60);
+        limits.remote_reserved_messages = limits.remote_outbox_messages + 8 * limits.remote_names;
     }
 }
 

@@ -7,7 +7,8 @@ use crate::control::{Answer, OnClose, Patience};
 use crate::ctx::Ctx;
 use crate::event::{Effect, Notice};
 use sturdy_remote::{
-    Hello, Loss, PROTOCOL_VERSION, Packet, Position, Side, Standing, SturdyHello, Verdict, encode, verdict,
+    Hello, Loss, Occasion, PROTOCOL_VERSION, Packet, Position, Presence, Side, Standing, SturdyHello, Verdict, encode,
+    verdict,
 };
 use sturdy_store::{
     IncarnationTable, Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord,
@@ -27,34 +28,26 @@ pub struct Greeting {
     /// Which side of the handshake we are.
     pub side: Side,
     /// Where we stood when the connection was opened.
-    pub before: Option<Before>,
+    pub before: Option<Standing>,
     /// Where else it speaks.
     pub presence: Presence,
 }
 
-/// Whether a peer that greets speaks on another connection too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// Only here.
-    Here,
-    /// Another connection of the present conversation is open.
-    ElsewhereToo,
-}
-
-/// Where a conversation stood when a connection was opened. What the peer says on it is at least as new; but what came
-/// on another connection meanwhile may be newer, and must not look as if the peer had forgotten it (L8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Before {
-    conversation: u64,
-    position: Position,
-}
-
 /// Where the conversation with a peer stands.
-pub fn standing_with(read: &impl Read, peer: &str) -> Result<Option<Before>, StoreFault> {
+pub fn standing_with(read: &impl Read, incarnation: Incarnation, peer: &str) -> Result<Option<Standing>, StoreFault> {
     let Some(remote) = read.get::<RemotesByPeer>(&peer.to_owned())? else { return Ok(None) };
     let Some(record) = read.get::<Remotes>(&remote)? else { return Ok(None) };
     let cursor = read.get::<RemoteCursors>(&remote)?.unwrap_or_default();
-    Ok(Some(Before { conversation: record.conversation, position: super::position(&cursor) }))
+    Ok(Some(standing(incarnation, &record, &cursor)))
+}
+
+fn standing(incarnation: Incarnation, record: &RemoteRecord, cursor: &RemoteCursor) -> Standing {
+    Standing {
+        incarnation: incarnation.to_string(),
+        peer_incarnation: record.peer_incarnation.clone(),
+        conversation: record.conversation,
+        position: super::position(cursor),
+    }
 }
 
 /// What we say to a peer first, over what is durable.
@@ -91,22 +84,6 @@ pub fn dial_failed(ctx: &mut Ctx<'_, '_>, peer: &str) -> Result<(), Fault> {
     ctx.close()
 }
 
-const fn is_set_back(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::StateLost { why: Loss::PeerSetBack, .. })
-}
-
-/// Whether the peer has forgotten what it knew before it spoke.
-fn proven(standing: &Standing, hello: &Hello, side: Side, before: Option<Before>) -> bool {
-    let position = match before {
-        Some(before) if before.conversation == standing.conversation => {
-            Position { next_send: standing.position.next_send, ..before.position }
-        }
-        // The conversation began after the connection was opened: nothing in it was known before.
-        _ => Position { next_send: standing.position.next_send, ..Position::default() },
-    };
-    is_set_back(&verdict(&Standing { position, ..standing.clone() }, hello, side))
-}
-
 /// What the end of a conversation leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaves {
@@ -133,20 +110,14 @@ impl Ctx<'_, '_> {
             self.emit(Effect::HangUp { connection });
             return Ok(());
         }
-        let standing = Standing {
-            incarnation: self.turn.incarnation().to_string(),
-            peer_incarnation: record.peer_incarnation,
-            conversation: record.conversation,
-            position: super::position(&self.remote_cursor(remote)?),
-        };
-        let decided = verdict(&standing, &hello, side);
-        let decided =
-            if is_set_back(&decided) && !proven(&standing, &hello, side, before) { Verdict::Continue } else { decided };
-        if is_set_back(&decided) && presence == Presence::ElsewhereToo {
-            // Whoever knows more still talks to us. Nothing ends for the sake of a copy (L8).
+        let standing = standing(self.turn.incarnation(), &record, &self.remote_cursor(remote)?);
+        let decided = verdict(&standing, &hello, Occasion { side, before: before.as_ref(), presence });
+        if decided == Verdict::Copy {
             let why = "it greets with an older state of the same store while the newer one is connected: either two \
                        copies of one store are running, or it was set back and the old connection has not ended yet";
             self.notice(Notice::PeerOffended { remote, why: why.into() });
+        }
+        if matches!(decided, Verdict::Stale | Verdict::Copy) {
             self.emit(Effect::HangUp { connection });
             return Ok(());
         }
@@ -202,7 +173,7 @@ impl Ctx<'_, '_> {
 
     fn apply_verdict(&mut self, remote: RemoteId, verdict: &Verdict) -> Result<(), Fault> {
         match *verdict {
-            Verdict::Continue => Ok(()),
+            Verdict::Continue | Verdict::Stale | Verdict::Copy => Ok(()),
             Verdict::FirstSeen { conversation } => {
                 let mut record = self.need::<Remotes>(&remote)?;
                 record.conversation = conversation;

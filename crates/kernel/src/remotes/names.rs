@@ -121,28 +121,40 @@ impl Ctx<'_, '_> {
         counted.ok_or_else(|| broken(format!("the count of the names of {remote} underflows")))
     }
 
-    /// What the peer's name means here. Validated: an unknown one is a new name of the peer.
+    /// What the peer's name means here. Validated: an unknown one is a new name of the peer, or of an object of ours that
+    /// it does not have any more.
     pub(crate) fn remote_to_kernel(&mut self, remote: RemoteId, rref: RRef) -> Result<KRef, Fault> {
-        if let Some(kref) = self.named(remote, rref)? {
-            if let (RRef::Export(_), Some(name)) = (rref, self.name_of(remote, kref)?)
-                && !name.reachable
-            {
-                // We have told the peer that we dropped it; it did not know that yet, so the drop is stale for it.
-                self.put::<RemoteNames>(&(kref, remote), &RemoteName { reachable: true, ..name });
-                self.maybe_free.insert(kref);
+        let known = self.named(remote, rref)?;
+        match (rref, known) {
+            (RRef::Import(_), Some(kref)) if self.still_has(remote, kref)? => Ok(kref),
+            (RRef::Import(_), _) => Ok(self.new_object(Owner::Orphan)?.into()),
+            (RRef::Export(_), Some(kref)) => {
+                if let Some(name) = self.name_of(remote, kref)?
+                    && !name.reachable
+                {
+                    // We have told the peer that we dropped it; it did not know that yet, so the drop is stale for it.
+                    self.put::<RemoteNames>(&(kref, remote), &RemoteName { reachable: true, ..name });
+                    self.maybe_free.insert(kref);
+                }
+                Ok(kref)
             }
-            return Ok(kref);
-        }
-        match rref {
-            RRef::Export(number) => {
+            (_, Some(kref)) => Ok(kref),
+            (RRef::Export(number), None) => {
                 let kref = KRef::Object(self.new_object(Owner::Remote(remote))?);
                 self.link_name(remote, kref, rref, 0)?;
                 self.change_remote(remote, |cursor| cursor.peer_object = cursor.peer_object.max(number))?;
                 Ok(kref)
             }
-            RRef::PromiseExport(_) => Ok(self.peer_promise(remote, rref, Decider::Remote(remote))?.into()),
-            RRef::Import(_) | RRef::PromiseImport(_) => Err(broken(format!("{remote} was never given {rref}"))),
+            (RRef::PromiseExport(_), None) => Ok(self.peer_promise(remote, rref, Decider::Remote(remote))?.into()),
+            (RRef::PromiseImport(_), None) => Err(broken(format!("{remote} was never given {rref}"))),
         }
+    }
+
+    /// Whether an object of ours with a name is one that the peer may speak of: it has not let go of it, and it is not a
+    /// former life of the peer that was given it (L11).
+    pub(crate) fn still_has(&self, remote: RemoteId, kref: KRef) -> Result<bool, Fault> {
+        let name = self.need::<RemoteNames>(&(kref, remote))?;
+        Ok(name.reachable && !name.lost)
     }
 
     pub(crate) fn capdata_to_kernel_from(

@@ -145,12 +145,12 @@ impl Ctx<'_, '_> {
                 if let Err(why) = self.check_slots(Speaker { remote, cursor: &cursor }, &[rref])? {
                     return Ok(Err(super::receiving::offence(why)));
                 }
-                Ok(self.remote_to_kernel(remote, rref)?)
+                self.has_been_granted(remote, rref)?
             }
             RedeemReply::Granted(rref) => {
                 return Ok(Err(super::receiving::offence(format!("{rref} is no object to be redeemed"))));
             }
-            RedeemReply::Refused(why) => Err(why),
+            RedeemReply::Refused(why) => Err(error(&why)),
         };
         let row = (remote, key.to_owned());
         let Some(RedemptionRecord { promise, hints }) = self.get::<Redemptions>(&row)? else { return Ok(Ok(())) };
@@ -160,9 +160,25 @@ impl Ctx<'_, '_> {
                 self.confirm_hints(remote, hints)?;
                 self.settle(promise, false, granted(kref))?;
             }
-            Err(why) => self.settle(promise, true, error(&why))?,
+            Err(reason) => self.settle(promise, true, reason)?,
         }
         Ok(Ok(()))
+    }
+
+    /// What a peer has granted us, or the reason why it is nothing.
+    fn has_been_granted(&mut self, remote: RemoteId, rref: RRef) -> Result<Result<KRef, CapData<KRef>>, Fault> {
+        if let RRef::Import(_) = rref {
+            // One of our own objects comes back to us.
+            let kref = self.named(remote, rref)?;
+            return Ok(match kref {
+                Some(kref) if self.still_has(remote, kref)? => Ok(kref),
+                _ => {
+                    Err(KernelError::new(Code::ObjectDeleted, "what the OCAP URL stands for was let go of")
+                        .to_capdata())
+                }
+            });
+        }
+        Ok(Ok(self.remote_to_kernel(remote, rref)?))
     }
 
     /// The redemption has succeeded, so what its URL said of the peer is worth keeping (W-18).

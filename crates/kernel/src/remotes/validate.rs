@@ -39,37 +39,25 @@ impl Ctx<'_, '_> {
             RRef::PromiseExport(number) => number <= peer_promise,
         };
         Ok(match self.named(by.remote, target)? {
-            Some(kref) => match self.check_has(by, target, kref)? {
-                Ok(()) => Target::Known(kref),
-                Err(why) => Target::Wrong(why),
-            },
+            Some(kref @ KRef::Object(_)) if !self.still_has(by.remote, kref)? => Target::Gone,
+            Some(kref) => Target::Known(kref),
             None if was => Target::Gone,
             None => Target::Wrong(format!("the peer was never given {target}")),
         })
     }
 
-    /// A name of ours must be one that the peer has.
-    fn check_has(&self, by: Speaker<'_>, rref: RRef, kref: KRef) -> Result<Verdict, Fault> {
-        if let RRef::Import(_) = rref {
-            let name = self.need::<sturdy_store::RemoteNames>(&(kref, by.remote))?;
-            if !name.reachable || name.lost {
-                return Ok(Err(format!("the peer does not have {rref} any more")));
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    /// References in a value: ours that the peer has, and the peer's own.
+    /// References in a value: ours that the peer was given, and the peer's own. Objects of ours that it does not have any
+    /// more are no offence: this kernel may have forgotten the peer, or be in another life, and what it let go of crosses
+    /// what the peer says. They stand for objects of nobody, so nothing is gained by naming them.
     pub(crate) fn check_slots(&self, by: Speaker<'_>, slots: &[RRef]) -> Result<Verdict, Fault> {
         for &rref in slots {
-            let wrong = match self.named(by.remote, rref)? {
-                Some(kref) => self.check_has(by, rref, kref)?.err(),
-                None => match rref {
-                    RRef::Export(_) => None,
-                    RRef::PromiseExport(number) if number > by.cursor.peer_promise => None,
-                    RRef::PromiseExport(_) => Some(format!("{rref} was settled and forgotten")),
-                    RRef::Import(_) | RRef::PromiseImport(_) => Some(format!("the peer does not have {rref}")),
-                },
+            let wrong = match rref {
+                RRef::Export(_) => None,
+                RRef::Import(number) if number <= by.cursor.last_object => None,
+                _ if self.named(by.remote, rref)?.is_some() => None,
+                RRef::PromiseExport(number) if number > by.cursor.peer_promise => None,
+                RRef::PromiseExport(_) => Some(format!("{rref} was settled and forgotten")),
+                RRef::Import(_) | RRef::PromiseImport(_) => Some(format!("the peer was never given {rref}")),
             };
             if let Some(wrong) = wrong {
                 return Ok(Err(wrong));

@@ -5,12 +5,12 @@
 //! the promises can be shown to notice. Always: a turn changes the open group; [`World::commit`] alone makes it durable
 //! and lets bytes out, unless a defect says otherwise.
 
-use crate::world::{Before, Binding, End, Fate, Flaw, Party, Sent, Store, Taken, Text, Wire, World, life_of};
+use crate::world::{Binding, End, Fate, Flaw, Party, Sent, Store, Taken, Text, Wire, World, life_of};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use sturdy_remote::{
-    Body, Envelope, FrameReader, Hello, Loss, Packet, Position, Receipt, Side, Standing, Verdict, decode, encode,
-    verdict, write_frame,
+    Body, Envelope, FrameReader, Hello, Loss, Occasion, Packet, Position, Presence, Receipt, Side, Standing, Verdict,
+    decode, encode, is_current, verdict, write_frame,
 };
 
 /// Which line is broken on purpose.
@@ -61,34 +61,16 @@ pub enum Commits {
 /// A greeting may be read long after it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// As the kernel does it: it is as new as our end of the connection. False alarms are flaws, except that a late
-    /// greeting of a dead life may be believed.
-    AsOpened,
-    /// As the kernel does it, and false alarms are counted among the losses, to see what they can do.
-    AlarmsTolerated,
-    /// A listener never concludes that the peer was set back (the dialler sees the same in the answer, which is fresh),
-    /// and a connection that is older than what we know of the peer's life cannot show another life.
-    Proven,
+    /// No alarm may be false.
+    NoFalseAlarm,
+    /// A dead life's greeting may be believed, and what follows from that is no flaw: all else has to hold.
+    DeadLivesTolerated,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Early {
     Held,
     Dropped,
-}
-
-const fn is_set_back(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::StateLost { why: Loss::PeerSetBack, .. })
-}
-
-/// As in the kernel's `meeting`: whether the peer has forgotten what it knew before it spoke.
-fn proven(standing: &Standing, hello: &Hello, side: Side, before: Option<&Before>) -> bool {
-    let next_send = standing.position.next_send;
-    let position = match before {
-        Some(before) if before.conversation == standing.conversation => Position { next_send, ..before.position },
-        _ => Position { next_send, ..Position::default() },
-    };
-    is_set_back(&verdict(&Standing { position, ..standing.clone() }, hello, side))
 }
 
 /// Ends a conversation in the store. What was pending is told to its senders.
@@ -200,8 +182,7 @@ impl World {
     fn opened(&self, side: usize) -> End {
         let store = self.parties[side].store();
         // Before the first handshake there is a record only if somebody has sent something; it makes no difference.
-        let before = Before { conversation: store.conversation, position: store.position, peer: store.peer.clone() };
-        End::Open { before: Some(before), bound: None }
+        End::Open { before: Some(store.standing()), bound: None }
     }
 
     /// A frame is read.
@@ -227,29 +208,27 @@ impl World {
     }
 
     fn is_current(&self, side: usize, bound: &Binding, rules: Rules) -> bool {
-        rules.defect == Defect::HearsOldConnections || bound.conversation == self.parties[side].store().conversation
+        rules.defect == Defect::HearsOldConnections
+            || is_current(bound.conversation, self.parties[side].store().conversation)
     }
 
     /// The turn of a handshake, as in the kernel's `meeting`.
-    fn greet(&mut self, side: usize, wire: usize, hello: &Hello, before: Option<Before>, rules: Rules) {
+    fn greet(&mut self, side: usize, wire: usize, hello: &Hello, before: Option<Standing>, rules: Rules) {
         let role = if self.wires[wire].dialler == side { Side::Dialler } else { Side::Listener };
         let standing = self.parties[side].store().standing();
-        let decided = verdict(&standing, hello, role);
-        let trusts = rules.defect == Defect::TrustsOldGreetings;
-        let mut unproven = is_set_back(&decided) && !trusts && !proven(&standing, hello, role, before.as_ref());
-        if rules.freshness == Freshness::Proven {
-            unproven |= is_set_back(&decided) && role == Side::Listener;
-            let is_old = before.is_some_and(|before| before.peer != standing.peer_incarnation);
-            if is_old && standing.peer_incarnation.as_ref().is_some_and(|known| *known != hello.incarnation) {
-                self.hang_up(side, wire);
-                return;
-            }
+        let is_bound = |(index, other): (usize, &Wire)| index != wire && other.ends[side].bound().is_some();
+        let elsewhere = self.wires.iter().enumerate().any(is_bound);
+        let presence = if elsewhere { Presence::ElsewhereToo } else { Presence::Here };
+        let before = before.filter(|_| rules.defect != Defect::TrustsOldGreetings).unwrap_or_else(|| standing.clone());
+        let decided = verdict(&standing, hello, Occasion { side: role, before: Some(&before), presence });
+        if matches!(decided, Verdict::Stale | Verdict::Copy) {
+            self.hang_up(side, wire);
+            return;
         }
-        let decided = if unproven { Verdict::Continue } else { decided };
         self.note_false(&standing, hello, &decided, rules);
         let store = self.parties[side].change();
         match decided {
-            Verdict::Continue => {}
+            Verdict::Continue | Verdict::Stale | Verdict::Copy => {}
             Verdict::FirstSeen { conversation } => {
                 store.conversation = conversation;
                 for sent in store.sent.values_mut().filter(|sent| sent.fate == Fate::Pending) {
@@ -283,15 +262,10 @@ impl World {
     fn note_false(&mut self, standing: &Standing, hello: &Hello, decided: &Verdict, rules: Rules) {
         let known = standing.peer_incarnation.as_deref().map_or(0, life_of);
         let is_incarnation = matches!(decided, Verdict::StateLost { why: Loss::Incarnation, .. });
-        let is_loss = matches!(decided, Verdict::StateLost { .. });
         let is_old_life = is_incarnation && life_of(&hello.incarnation) < known;
-        self.misled |= match rules.freshness {
-            Freshness::AsOpened => is_old_life,
-            Freshness::AlarmsTolerated => is_old_life || is_loss && !is_incarnation,
-            Freshness::Proven => false,
-        };
+        self.misled |= rules.freshness == Freshness::DeadLivesTolerated && is_old_life;
         let is_right = match decided {
-            Verdict::Continue | Verdict::FirstSeen { .. } => true,
+            Verdict::Continue | Verdict::FirstSeen { .. } | Verdict::Stale | Verdict::Copy => true,
             // Once a late greeting of a dead life was believed, the present life is told that it was forgotten (L8).
             Verdict::StateLost { .. } if self.misled => true,
             Verdict::StateLost { .. } => is_incarnation && !is_old_life,

@@ -165,15 +165,6 @@ impl Party {
     }
 }
 
-/// Where the conversation stood when the connection was opened (as the kernel's `Before`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Before {
-    pub conversation: u64,
-    pub position: Position,
-    /// Not in the kernel's: which life of the peer was known.
-    pub peer: Option<String>,
-}
-
 /// What a handshake has bound an end to (L3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Binding {
@@ -188,7 +179,8 @@ pub enum End {
     /// The listener does not know of the connection yet.
     Unseen,
     Open {
-        before: Option<Before>,
+        /// Where we stood when it was opened.
+        before: Option<Standing>,
         bound: Option<Binding>,
     },
     Closed,

@@ -26,6 +26,9 @@ pub struct Bounded {
     commits: BTreeMap<KernelNo, u64>,
 }
 
+/// What a message of a peer may cause at once: it is taken in, or not, before that is known.
+const AT_ONCE: u64 = 1_000;
+
 /// What grew beyond its limit in a store.
 fn beyond(store: &Store, limits: &KernelLimits) -> Result<Option<String>, StoreFault> {
     for (vat, _) in store.scan::<VatCursors>(&(), None, usize::MAX)? {
@@ -42,13 +45,21 @@ fn beyond(store: &Store, limits: &KernelLimits) -> Result<Option<String>, StoreF
             return Ok(Some(format!("{rows} messages wait for {id}")));
         }
     }
-    for (remote, record) in store.scan::<Remotes>(&(), None, usize::MAX)? {
+    let remotes = store.scan::<Remotes>(&(), None, usize::MAX)?;
+    if remotes.len() > limits.remotes {
+        return Ok(Some(format!("there are {} peers", remotes.len())));
+    }
+    for (remote, record) in remotes {
         let rows = store.scan::<Outbox>(&remote, None, usize::MAX)?;
         let refusable =
             |text: &str| text.contains("\"params\":[\"message\",") || text.contains("\"method\":\"redeemURL\",");
         let messages = rows.iter().filter(|(_, text)| refusable(text)).count() as u64;
         if messages > limits.remote_outbox_messages {
             return Ok(Some(format!("{messages} messages wait for {}", record.peer)));
+        }
+        let all = rows.len() as u64;
+        if all > limits.remote_reserved_messages + AT_ONCE {
+            return Ok(Some(format!("{all} messages of all kinds wait for {}", record.peer)));
         }
         let names = store.scan::<RemoteRefs>(&remote, None, usize::MAX)?;
         let theirs = names.iter().filter(|((_, rref), _)| matches!(rref, RRef::Export(_) | RRef::PromiseExport(_)));

@@ -18,7 +18,7 @@ const LAST: u64 = (1 << 53) - 1;
 const FAR: u64 = 1_000_000;
 
 /// What can be said on a line that a handshake has bound.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lie {
     TargetNotGiven,
     SlotNotGiven,
@@ -89,6 +89,17 @@ const LIES: &[Lie] = &[
     Lie::HangsUp,
 ];
 
+/// Lies after which there is no way on.
+const ENDS: &[Lie] = &[
+    Lie::AcknowledgesTooMuch,
+    Lie::OtherWords,
+    Lie::Noise,
+    Lie::AnotherLife,
+    Lie::SetBack,
+    Lie::ManyLines,
+    Lie::HangsUp,
+];
+
 fn far(dice: &mut Dice) -> u64 {
     if dice.once_in(10) { LAST } else { FAR + dice.below(1_000_000) as u64 }
 }
@@ -138,7 +149,11 @@ impl Liar {
         around: &Around<'_>,
         dice: &mut Dice,
     ) -> Vec<Deed> {
-        let lie = LIES[dice.below(LIES.len())];
+        let mut lie = LIES[dice.below(LIES.len())];
+        // What ends a conversation is rarer, so that conversations get somewhere.
+        if ENDS.contains(&lie) && !dice.once_in(4) {
+            lie = LIES[dice.below(LIES.len())];
+        }
         let bound = self.lines.get(&id).is_some_and(|line| line.stage == Stage::Bound);
         let frames = match lie {
             Lie::HangsUp => return vec![Deed::HangUp(id)],
@@ -178,12 +193,15 @@ impl Liar {
     fn another_life(&mut self, dice: &mut Dice) -> Vec<Deed> {
         if dice.once_in(3) {
             self.life = u32::try_from(dice.below(self.lives as usize + 1)).unwrap_or_default();
+            if !dice.once_in(4) {
+                self.talks.clear();
+            }
         } else {
             self.lives += 1;
             self.life = self.lives;
-        }
-        if !dice.once_in(4) {
-            self.talks.clear();
+            for talk in self.talks.values_mut() {
+                talk.begin_new_life(dice);
+            }
         }
         if dice.once_in(6) {
             self.kind = if self.kind == PeerKind::Sturdy { PeerKind::Whatever } else { PeerKind::Sturdy };
@@ -394,8 +412,12 @@ impl Talk {
             (Lie::AcknowledgesTooMuch, 0) => Packet::Ack { ack: LAST, alloc: None },
             (Lie::AcknowledgesTooMuch, 1) => Packet::Ack { ack: more, alloc: Some(0) },
             (Lie::AcknowledgesTooMuch, _) => {
-                let raw = format!("\"ack\":{more},\"method\":\"deliver\",\"params\":[\"bringOutYourDead\"]");
-                return vec![self.say_raw(&raw).into_bytes()];
+                // It is not counted: said again and again, it would end every conversation.
+                let seq = self.position.next_send;
+                let frame = format!(
+                    "{{\"seq\":{seq},\"ack\":{more},\"method\":\"deliver\",\"params\":[\"bringOutYourDead\"]}}"
+                );
+                return vec![frame.into_bytes()];
             }
             (_, 0) => Packet::Ack { ack: heard, alloc: Some(LAST) },
             (_, 1) => Packet::Credit { ack: heard, alloc: LAST, room: 0 },
@@ -436,8 +458,9 @@ impl Talk {
             Lie::Deep => {
                 let deep = [60, 200, 50_000][dice.below(3)];
                 let (open, close) = ("[".repeat(deep), "]".repeat(deep));
-                if dice.once_in(2) {
-                    self.say_raw(&format!("\"method\":\"deliver\",\"params\":{open}{close}"))
+                if dice.once_in(3) {
+                    let seq = self.position.next_send; // not counted, likewise
+                    format!("{{\"seq\":{seq},\"method\":\"deliver\",\"params\":{open}{close}}}")
                 } else {
                     let methargs = CapData { body: format!("#{open}{close}"), slots: Vec::new() };
                     self.message(target, methargs, None)

@@ -6,8 +6,8 @@ use super::body;
 use crate::dice::Dice;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use sturdy_remote::{
-    Body, Delivered, Envelope, Hello, PROTOCOL_VERSION, Packet, Position, Receipt, RedeemReply, Side, Standing,
-    SturdyHello, Verdict, encode, verdict,
+    Body, Delivered, Envelope, Hello, Occasion, PROTOCOL_VERSION, Packet, Position, Presence, Receipt, RedeemReply,
+    Side, Standing, SturdyHello, Verdict, encode, verdict,
 };
 use sturdy_store::PeerKind;
 use sturdy_types::{CapData, Message, RRef, Resolution};
@@ -34,6 +34,9 @@ pub(super) struct Talk {
     pub last_object: u64,
     pub last_promise: u64,
     redemptions: Vec<String>,
+    /// Objects that were given to an earlier life, as long as this one has said and heard nothing: kernels have let go of
+    /// them when they met this life.
+    pub lost: Vec<RRef>,
 }
 
 impl Default for Talk {
@@ -51,6 +54,7 @@ impl Default for Talk {
             last_object: 0,
             last_promise: 0,
             redemptions: Vec::new(),
+            lost: Vec::new(),
         }
     }
 }
@@ -87,8 +91,9 @@ impl Talk {
             conversation: self.conversation,
             position: self.position,
         };
-        match verdict(&standing, &hello, side) {
-            Verdict::Continue => {}
+        let occasion = Occasion { side, before: Some(&standing), presence: Presence::Here };
+        match verdict(&standing, &hello, occasion) {
+            Verdict::Continue | Verdict::Stale | Verdict::Copy => {}
             Verdict::FirstSeen { conversation } => self.conversation = conversation,
             Verdict::StateLost { conversation, .. } => {
                 self.begin(conversation);
@@ -128,6 +133,15 @@ impl Talk {
         self.redemptions.clear();
     }
 
+    /// The liar shows a life that nobody has met. It may go on with its numbers, or keep nothing but what it was given.
+    pub fn begin_new_life(&mut self, dice: &mut Dice) {
+        if dice.once_in(4) {
+            return;
+        }
+        let lost = self.given.iter().copied().filter(|name| matches!(name, RRef::Import(_))).collect();
+        *self = Self { lost, ..Self::default() };
+    }
+
     fn is_gone(&mut self, name: RRef) {
         self.gone.push_back(name);
         if self.gone.len() > KEPT {
@@ -137,6 +151,7 @@ impl Talk {
 
     /// A numbered message.
     pub fn say(&mut self, body: Body) -> String {
+        self.lost.clear();
         let seq = self.position.allocate();
         let frame = encode(&Packet::Message(Envelope { seq, ack: self.position.ack(), body: Ok(body) }));
         self.sent.insert(seq, frame.clone());
@@ -145,6 +160,7 @@ impl Talk {
 
     /// The number of a message whose content no encoder makes.
     pub fn say_raw(&mut self, rest: &str) -> String {
+        self.lost.clear();
         let seq = self.position.allocate();
         let frame = format!("{{\"seq\":{seq},{rest}}}");
         self.sent.insert(seq, frame.clone());
@@ -183,6 +199,7 @@ impl Talk {
         if self.position.receipt(envelope.seq) != Receipt::Next {
             return;
         }
+        self.lost.clear();
         self.position.highest_received = envelope.seq;
         match envelope.body {
             Ok(Body::Deliver(Delivered::Message { message, .. })) => {

@@ -12,6 +12,10 @@ use crate::liar::{self, Around, Deed, Liar};
 use crate::plan::{Fault, Plan};
 use crate::seen::KernelNo;
 use sturdy_kernel::{Event, OnClose, Patience, Request};
+use sturdy_types::ConnectionId;
+
+/// Frames that may arrive at once when a liar has said something.
+const CARRIED: usize = 10;
 
 /// The liars of a run.
 pub(super) fn all(plan: &Plan) -> Vec<Liar> {
@@ -82,7 +86,19 @@ impl World {
         let number = self.dice.below(self.liars.len());
         let around = Around { kernels: self.machines.len(), urls: &self.urls };
         let deeds = self.liars[number].act(&around, &mut self.dice);
-        self.do_for(number, deeds)
+        let said: Vec<ConnectionId> = deeds
+            .iter()
+            .filter_map(|deed| if let Deed::Say(id, _) = deed { Some(*id) } else { None })
+            .take(1)
+            .collect();
+        self.do_for(number, deeds)?;
+        // It lives next door: what it says does not wait for everything else that is on its way.
+        for (line, end) in said.into_iter().flat_map(|line| [(line, 0), (line, 1)]) {
+            for _ in 0..self.dice.below(CARRIED) {
+                self.carry((line, end))?;
+            }
+        }
+        Ok(())
     }
 
     fn do_for(&mut self, number: usize, deeds: Vec<Deed>) -> Step {
