@@ -6,8 +6,11 @@ use std::process::{Command, Stdio};
 /// Runs the simulator; its output and its arguments are passed on.
 pub fn sim(arguments: &[&str]) -> Result<(), String> {
     let commit = check::commit()?;
+    let breaks = arguments.iter().any(|argument| argument.starts_with("--defect"));
+    let features = if breaks { "defects" } else { "" };
     let status = Command::new("cargo")
-        .args(["run", "--quiet", "--profile", "sim", "--package", "sturdy-sim", "--", "--commit", &commit])
+        .args(["run", "--quiet", "--profile", "sim", "--package", "sturdy-sim", "--features", features])
+        .args(["--", "--commit", &commit])
         .args(arguments)
         .current_dir(check::root())
         .stdin(Stdio::null())

@@ -4,6 +4,7 @@ use crate::blame::{Blame, Fault, VatFault, reason_text};
 use crate::crank::{Plan, PlannedItem};
 use crate::ctx::Ctx;
 use sturdy_store::{ClistByKref, Decider, GcAction, GcActions, Objects, VatState};
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, Fatal, Hold, KRef, KernelError, Outcome, StateDelta, VatId, Verdict};
 
 /// How a vat wants to end.
@@ -95,6 +96,7 @@ impl Ctx<'_, '_> {
                 self.put::<ClistByKref>(&(id.into(), vat), &entry);
                 Ok(())
             }
+            GcAction::RetireExport if defect::broken(Defect::RetiredExportStays) => Ok(()),
             GcAction::RetireExport => {
                 self.unlink(vat, id.into())?;
                 self.delete::<Objects>(&id);

@@ -12,6 +12,7 @@ use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{
     Decider, Inbox, Item, ObjectRecord, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursor, VatCursors,
 };
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, PromiseId, RemoteId, VatId};
 
 /// Something on its way.
@@ -53,7 +54,7 @@ impl Ctx<'_, '_> {
             match work {
                 Work::Route { target, message, parked } => {
                     self.route(target, message)?;
-                    if parked {
+                    if parked && !defect::broken(Defect::ParkedCountedTwice) {
                         self.release(target)?;
                     }
                 }

@@ -9,6 +9,7 @@ use crate::blame::{Blame, Fault, VatFault, broken};
 use crate::crank::Crossings;
 use crate::ctx::Ctx;
 use sturdy_store::{ClistByKref, ClistByVref, ClistEntry, Decider, ObjectRecord, Objects, Owner, VatCursor};
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Hold, KRef, Message, ObjectId, PromiseId, VRef, VatId};
 
 impl Ctx<'_, '_> {
@@ -163,6 +164,10 @@ impl Ctx<'_, '_> {
             match self.get::<ClistByKref>(&(kref, vat))? {
                 None => {
                     self.link(vat, vref, kref);
+                    let is_third = |ctx: &Self| Ok::<_, Fault>(ctx.scan::<ClistByKref>(&kref)?.len() > 2);
+                    if defect::broken(Defect::SecondImporterNotCounted) && is_third(self)? {
+                        continue;
+                    }
                     self.hold(kref)?;
                 }
                 Some(mut entry) if !entry.reachable => {

@@ -9,6 +9,7 @@ use sturdy_store::{
     ClistByVref, DeathRecord, Decider, DoomedVats, GcActions, Inbox, Item, ItemId, Objects, Owner, Read, Reloads,
     SourceRecord, Sources, Subscriber, TicketFor, VatCursor, VatCursors, VatRecord, VatStatus, Vats,
 };
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{
     CapData, Code, CodeSpec, Fatal, KRef, KernelError, ModuleSource, ObjectId, RunId, SubclusterId, VRef, VatConfig,
     VatId,
@@ -230,13 +231,17 @@ impl Ctx<'_, '_> {
                 self.delete::<Inbox>(&(vat, index));
             }
         }
-        for ((_, _), kref) in self.scan::<ClistByVref>(&vat)? {
+        for ((_, vref), kref) in self.scan::<ClistByVref>(&vat)? {
             match kref {
                 KRef::Promise(id) => {
                     self.unsubscribe(id, Subscriber::Vat(vat))?;
                     self.unlink(vat, kref)?;
                 }
                 KRef::Object(id) if self.need::<Objects>(&id)?.owner == Owner::Vat(vat) => self.orphan(vat, id)?,
+                KRef::Object(_) if defect::broken(Defect::EndedImporterStillCounted) => {
+                    self.delete::<ClistByVref>(&(vat, vref));
+                    self.delete::<sturdy_store::ClistByKref>(&(kref, vat));
+                }
                 KRef::Object(_) => self.unlink(vat, kref)?,
             }
         }

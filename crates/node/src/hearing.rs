@@ -14,6 +14,7 @@ use sturdy_kernel::{
 };
 use sturdy_remote::{DecodeError, Packet, Side, decode, encode, is_current};
 use sturdy_store::{PeerKind, Read, RemoteCursors, RemoteState, Remotes, StoreFault};
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ConnectionId, Millis, RemoteId};
 
 /// What the turns of an event have caused at once.
@@ -75,7 +76,7 @@ impl Node {
     pub(crate) fn resume_conversations(&mut self) -> Result<(), Fault> {
         for (remote, _) in self.store.scan::<Remotes>(&(), None, usize::MAX)? {
             let cursor = self.store.get::<RemoteCursors>(&remote)?.unwrap_or_default();
-            if cursor.first_pending < cursor.next_send {
+            if cursor.first_pending < cursor.next_send && !defect::broken(Defect::OutboxNotResumed) {
                 self.links.learn(&LinkNews::Wanted(remote), cursor.first_pending);
             }
         }
@@ -92,6 +93,12 @@ impl Node {
                 let (before, presence) = (self.links.before(connection), self.links.presence(connection, &peer));
                 let greeting = Greeting { connection, peer, hello, side, before, presence };
                 self.turn(now, |ctx| Ok(greet(ctx, greeting)?)).map_err(ours)
+            }
+            (Ok(Packet::HandshakeAck(_) | Packet::Handshake(_)), Some(bound), _)
+                if defect::broken(Defect::RepeatedHandshakeUnbinds) =>
+            {
+                self.links.silence(bound);
+                Ok(Vec::new())
             }
             // Repeated: it says where the peer stood then, not where it stands.
             (Ok(Packet::HandshakeAck(_)), Some(_), Side::Dialler)
@@ -212,6 +219,9 @@ impl Node {
     /// Whether a connection speaks for the present conversation.
     fn is_current(&self, bound: Binding) -> Result<bool, StoreFault> {
         let record = self.store.get::<Remotes>(&bound.remote)?;
+        if defect::broken(Defect::OldStreamSpeaks) {
+            return Ok(record.is_some());
+        }
         let speaks = |row: sturdy_store::RemoteRecord| is_current(bound.conversation, row.conversation);
         Ok(record.is_some_and(|row| row.state != RemoteState::Closed && speaks(row)))
     }

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Effect, LinkNews};
 use sturdy_remote::{Presence, Side, Standing};
 use sturdy_store::{PeerKind, Read, Redemptions, RemoteCursors, RemoteState, Remotes, StoreFault};
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ConnectionId, KernelLimits, Millis, RemoteId};
 
 /// How long a handshake may take.
@@ -113,6 +114,8 @@ impl Links {
                 self.wanted.insert(bound.remote);
                 if self.talks.get(&bound.remote).is_some_and(|talk| talk.connection == connection) {
                     self.talk_elsewhere(bound);
+                } else if defect::broken(Defect::OldEndClearsNew) {
+                    self.talks.remove(&bound.remote);
                 }
                 Ended::Otherwise
             }
@@ -192,6 +195,9 @@ impl Links {
                 self.held.remove(&remote);
                 self.stalled.remove(&remote);
                 self.dialling.retain(|_, dialled| *dialled != remote);
+                if defect::broken(Defect::OldStreamSpeaks) {
+                    return Vec::new();
+                }
                 let speaks = |link: &Link| link.bound.is_some_and(|bound| bound.remote == remote);
                 let cut: Vec<_> = self.open.iter().filter(|(_, link)| speaks(link)).map(|(id, _)| *id).collect();
                 for connection in &cut {
@@ -225,6 +231,29 @@ impl Links {
         if let Some(talk) = self.talks.get_mut(&remote) {
             talk.heard += 1;
         }
+    }
+
+    /// Only where a defect is sown: acknowledges what is not durable.
+    pub(crate) fn acknowledge_early(
+        &mut self,
+        now: Millis,
+        read: &impl Read,
+        limits: &KernelLimits,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StoreFault> {
+        for (&remote, talk) in &mut self.talks {
+            if std::mem::take(&mut talk.heard) > 0
+                && let Some(cursor) = read.get::<RemoteCursors>(&remote)?
+            {
+                talk.acknowledge(&Scene { now, read, limits, remote, cursor: &cursor }, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Only where a defect is sown: a connection is not spoken on any longer.
+    pub(crate) fn silence(&mut self, bound: Binding) {
+        self.talks.remove(&bound.remote);
     }
 
     /// The connection on which we talk to a peer.

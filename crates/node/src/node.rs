@@ -5,11 +5,12 @@ use crate::links::Links;
 use crate::ready::ReadyList;
 use std::ops::Bound;
 use sturdy_kernel::{
-    AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, LinkNews, Plan, Request, Strangers, VatFault,
-    answer_for, apply, audit, begin, tidy_up,
+    Answer, AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, LinkNews, Plan, Request, Strangers, Ticket,
+    VatFault, answer_for, apply, audit, begin, tidy_up,
 };
 use sturdy_store::{Engine, OpenError, Read, RemoteCursors, Sources, Store, StoreFault, VatState};
-use sturdy_types::{ConnectionId, CrankId, Incarnation, KernelLimits, Millis, RemoteId, SourceHash, VatId};
+use sturdy_types::defect::{self, Defect};
+use sturdy_types::{ConnectionId, CrankId, Incarnation, KernelLimits, Millis, RemoteId, SourceHash, StateDelta, VatId};
 
 /// Whether the tables are recounted after every turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +101,12 @@ impl Node {
         let handled = self.handle_event(now, event).and_then(|mut inner| {
             inner.extend(self.hear_stalled(now)?);
             self.start_next(now, &mut inner)?;
+            if defect::broken(Defect::SentBeforeDurable) {
+                self.links.speak(now, &self.store, &self.limits, &mut inner)?;
+            }
+            if defect::broken(Defect::AckBeforeDurable) {
+                self.links.acknowledge_early(now, &self.store, &self.limits, &mut inner)?;
+            }
             Ok(inner)
         });
         self.stop_on_fault(now, handled)
@@ -249,6 +256,7 @@ impl Node {
             _ => None,
         };
         let ticket = if let Event::Asked(ticket, _) = &event { Some(*ticket) } else { None };
+        let left_behind = state_left_behind(&event);
         let counts_a_death = matches!(&event, Event::Boot { died_on: Some(_), .. });
         match self.turn(now, |ctx| apply(ctx, event, plan.as_ref())) {
             Ok(inner) => {
@@ -267,7 +275,9 @@ impl Node {
             Err(Blame::Ours(fault)) => Err(fault),
             Err(Blame::Theirs(fault)) => {
                 self.stats.aborted += 1;
-                self.answer_for(now, plan, &fault)
+                let inner = self.answer_for(now, plan, &fault)?;
+                self.leave_behind(now, left_behind)?;
+                Ok(inner)
             }
             Err(Blame::Caller(refused)) => {
                 if let Some(ticket) = ticket {
@@ -281,6 +291,30 @@ impl Node {
     fn answer_for(&mut self, now: Millis, plan: Option<Plan>, fault: &VatFault) -> Result<Vec<Effect>, Fault> {
         let plan = plan.ok_or_else(|| Fault::Broken("a vat is blamed and no delivery was under way".into()))?;
         self.turn(now, |ctx| answer_for(ctx, &plan, fault).map_err(Blame::Ours)).map_err(ours)
+    }
+
+    /// What an undone crank must not do: it does it only where a defect is sown.
+    fn leave_behind(&mut self, now: Millis, state: Option<(VatId, StateDelta)>) -> Result<(), Fault> {
+        if let Some((vat, delta)) = state {
+            let mut turn = self.store.begin();
+            for (key, value) in delta.writes {
+                if let Some(value) = value {
+                    turn.put::<VatState>(&(vat, key), &value);
+                }
+            }
+            turn.merge()?;
+        }
+        if defect::broken(Defect::LostWithTheCrank) {
+            let asked = self.held.iter().filter_map(|effect| match effect {
+                Effect::Answer { answer: Ok(Answer::Called(call)), .. } => Some(*call),
+                _ => None,
+            });
+            for call in asked.collect::<Vec<_>>() {
+                let lost = Event::Asked(Ticket(0), Request::Acknowledge(call));
+                self.turn(now, |ctx| apply(ctx, lost, None)).map_err(ours)?;
+            }
+        }
+        Ok(())
     }
 
     /// Works out one turn and merges it; a blamed turn is dropped (law 6).
@@ -316,7 +350,7 @@ impl Node {
         }
         let mut inner = Vec::new();
         for effect in effects.list {
-            if effect.is_outer() {
+            if effect.is_outer() != defect::broken(Defect::AnswerBeforeDurable) {
                 self.held.push(effect);
                 continue;
             }
@@ -409,6 +443,16 @@ impl Node {
             self.flight.note(now, "fault", None, 0);
         }
         result
+    }
+}
+
+/// The state that an undone crank leaves behind: none, but where a defect is sown.
+fn state_left_behind(event: &Event) -> Option<(VatId, StateDelta)> {
+    match event {
+        Event::Delivered { vat, outcome, .. } if defect::broken(Defect::UndoneCrankLeavesState) => {
+            Some((*vat, outcome.state.clone()))
+        }
+        _ => None,
     }
 }
 

@@ -99,7 +99,7 @@ impl Talk {
             || (self.told_room == Some(0) && room_for_calls(scene.limits, scene.cursor) > 0)
     }
 
-    fn acknowledge<R>(&mut self, scene: &Scene<'_, R>, out: &mut Vec<Effect>) {
+    pub fn acknowledge<R>(&mut self, scene: &Scene<'_, R>, out: &mut Vec<Effect>) {
         let Scene { now, limits, cursor, .. } = *scene;
         self.pacer.ack_sent();
         self.pacer.spoke(now);

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use sturdy_types::Millis;
+use sturdy_types::defect::{self, Defect};
 
 /// Limits of pacing, each with its unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +184,9 @@ impl Pacer {
         self.ack_at.get_or_insert(now + self.limits.ack_delay_ms);
         if self.unacknowledged >= self.limits.ack_messages {
             self.ack_at = Some(now);
+        }
+        if defect::broken(Defect::AckPutOff) {
+            self.ack_at = Some(now + self.limits.ack_delay_ms);
         }
     }
 

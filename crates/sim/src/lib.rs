@@ -7,6 +7,8 @@
 pub mod actor;
 pub mod campaign;
 pub mod checkers;
+#[cfg(feature = "defects")]
+pub mod defects;
 pub mod dice;
 pub mod heaps;
 pub mod host;

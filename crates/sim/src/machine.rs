@@ -54,6 +54,7 @@ pub struct Machine {
     incarnation: Incarnation,
     incarnations: u32,
     commits: u64,
+    now: Millis,
     remembers: u64,
     backups: Vec<Backup>,
     /// What happened, until the world takes it.
@@ -94,6 +95,7 @@ impl Machine {
             incarnation: incarnation(number, 0),
             incarnations: 0,
             commits: 0,
+            now: 0,
             remembers: 0,
             backups: Vec::new(),
             seen: Vec::new(),
@@ -133,6 +135,11 @@ impl Machine {
     /// The number of the last commit.
     pub fn commits(&self) -> u64 {
         self.commits
+    }
+
+    /// The time that it was told last.
+    pub fn now(&self) -> Millis {
+        self.now
     }
 
     /// Inner effects that wait to be made.
@@ -278,6 +285,7 @@ impl Machine {
     /// Hands in one event. An error means that the node has stopped: the process is of no use any more.
     pub fn event(&mut self, now: Millis, event: Event) -> Result<(), Fault> {
         let Some(life) = &mut self.life else { return Ok(()) };
+        self.now = now;
         self.seen.push(Seen::Event(event.clone()));
         for effect in life.node.handle(now, event)? {
             self.seen.push(Seen::AtOnce(effect.clone()));
@@ -328,6 +336,7 @@ impl Machine {
     /// Makes the open group durable. Returns what may leave now.
     pub fn commit(&mut self, now: Millis) -> Result<Vec<Effect>, Fault> {
         let Some(life) = &mut self.life else { return Ok(Vec::new()) };
+        self.now = now;
         let before = life.node.stats().commits;
         let effects = life.node.commit(now)?;
         // A turn can commit by itself (a counted death): what was open is durable then, too.
@@ -336,6 +345,7 @@ impl Machine {
             self.seen.push(Seen::Committed(self.commits));
         }
         self.seen.extend(effects.iter().cloned().map(Seen::Outer));
+        self.seen.push(Seen::LetOut);
         Ok(effects)
     }
 

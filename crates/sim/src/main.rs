@@ -42,6 +42,12 @@ struct Args {
     /// Print the numbers of the run as JSON on standard output.
     #[arg(long, conflicts_with = "trace")]
     json: bool,
+    /// Break this piece on purpose, and look for the first seed that shows it; with --seed, run that seed.
+    #[arg(long, conflicts_with = "forever")]
+    defect: Option<String>,
+    /// Break every piece in turn, and write docs/defects.md.
+    #[arg(long, conflicts_with_all = ["forever", "seed", "defect"])]
+    defects: bool,
     /// The log.
     #[arg(long, default_value = "docs/sim.log", hide = true)]
     log: PathBuf,
@@ -57,6 +63,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of a node is a finding, reported with its seed.
     std::panic::set_hook(Box::new(|_| ()));
+    if args.defects || args.defect.is_some() {
+        return broken(&args);
+    }
     let done = match (args.forever, args.seeds, args.seed) {
         (true, ..) => forever(&args),
         (false, Some(seeds), first) => Ok(many(&args, first.unwrap_or(1), seeds)),
@@ -70,6 +79,43 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[cfg(not(feature = "defects"))]
+fn broken(_args: &Args) -> ExitCode {
+    eprintln!("sim: pieces can be broken only with the feature `defects`, which `cargo xtask sim` turns on");
+    ExitCode::FAILURE
+}
+
+/// Success means that what is broken was noticed.
+#[cfg(feature = "defects")]
+fn broken(args: &Args) -> ExitCode {
+    use sturdy_sim::defects::{Caught, SEEDS, hunt, hunt_all, named, table, with_broken};
+    let tell = |Caught { defect, by }: &Caught| match by {
+        Some((seed, violation)) => eprintln!("{defect:?}: seed {seed}: {}: {}", violation.checker, violation.what),
+        None => eprintln!("{defect:?}: nobody noticed"),
+    };
+    let seeds = args.seeds.unwrap_or(SEEDS);
+    let missed = if let Some(name) = &args.defect {
+        let Some(defect) = named(name) else {
+            eprintln!("sim: there is no defect {name}; crates/types/src/defect.rs lists them");
+            return ExitCode::FAILURE;
+        };
+        if let Some(seed) = args.seed {
+            with_broken(Some(defect), || one(args, seed))
+        } else {
+            let caught = hunt(defect, 1..=seeds);
+            tell(&caught);
+            caught.by.is_none()
+        }
+    } else {
+        let all = hunt_all(seeds, threads(args), &tell);
+        if let Err(error) = std::fs::write("docs/defects.md", table(&all)) {
+            eprintln!("sim: docs/defects.md: {error}");
+        }
+        all.iter().any(|caught| caught.by.is_none())
+    };
+    if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn one(args: &Args, seed: u64) -> bool {

@@ -14,6 +14,8 @@ pub type Way = (ConnectionId, usize);
 struct Line {
     /// The dialler first.
     ends: [KernelNo; 2],
+    /// The process of this end is gone, and the other has not noticed.
+    dead: Option<usize>,
     /// Frames on their way to the end with this index.
     frames: [VecDeque<Vec<u8>>; 2],
 }
@@ -59,7 +61,7 @@ impl Network {
         self.wishes.remove(&(dialler, listener));
         self.last += 1;
         let id = ConnectionId(self.last);
-        self.lines.insert(id, Line { ends: [dialler, listener], frames: Default::default() });
+        self.lines.insert(id, Line { ends: [dialler, listener], dead: None, frames: Default::default() });
         id
     }
 
@@ -67,6 +69,9 @@ impl Network {
     pub fn send(&mut self, from: KernelNo, id: ConnectionId, frame: Vec<u8>) {
         if let Some(line) = self.lines.get_mut(&id) {
             let to = usize::from(line.ends[0] == from);
+            if line.dead == Some(to) {
+                return;
+            }
             line.frames[to].push_back(frame);
         }
     }
@@ -118,6 +123,21 @@ impl Network {
     /// A line ends. Returns who was at its ends.
     pub fn close(&mut self, id: ConnectionId) -> Option<[KernelNo; 2]> {
         self.lines.remove(&id).map(|line| line.ends)
+    }
+
+    /// The process of a kernel is gone. Who is at the other ends of its lines does not notice yet, and hears what was on
+    /// its way. Returns who that is.
+    pub fn linger(&mut self, kernel: KernelNo) -> Vec<(KernelNo, ConnectionId)> {
+        let mut unaware = Vec::new();
+        for (id, line) in self.lines.iter_mut().filter(|(_, line)| line.dead.is_none()) {
+            if let Some(end) = line.ends.iter().position(|end| *end == kernel) {
+                line.dead = Some(end);
+                line.frames[end].clear();
+                unaware.push((line.ends[1 - end], *id));
+            }
+        }
+        self.wishes.retain(|(from, _)| *from != kernel);
+        unaware
     }
 
     /// The process of a kernel is gone, with its lines and wishes. Returns who has to notice.

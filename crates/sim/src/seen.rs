@@ -65,6 +65,8 @@ pub enum Seen {
     Committed(u64),
     /// An outer effect came out of a commit. It may still be lost with the process.
     Outer(Effect),
+    /// A commit has ended, and everything that it lets out was seen.
+    LetOut,
     /// The process is gone, and everything that was not durable.
     Ended,
     /// A new process has begun; what commits after `back_to` have written is not in its store.

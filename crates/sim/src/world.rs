@@ -310,6 +310,7 @@ impl World {
     /// Whoever has not noticed that a line is gone does so now.
     fn notice_half_closed(&mut self) -> Step {
         for (kernel, connection) in std::mem::take(&mut self.half_closed) {
+            self.network.close(connection);
             self.event(kernel, Event::Disconnected { connection })?;
         }
         Ok(())
@@ -363,8 +364,13 @@ impl World {
         self.machines[kernel].end();
         self.show(kernel)?;
         self.half_closed.retain(|(unaware, _)| *unaware != kernel);
-        for (other, connection) in self.network.ended(kernel) {
-            self.event(other, Event::Disconnected { connection })?;
+        if self.plan.rate(Fault::HalfClosed) > 0 && !self.healing && self.dice.once_in(2) {
+            let unaware = self.network.linger(kernel);
+            self.half_closed.extend(unaware);
+        } else {
+            for (other, connection) in self.network.ended(kernel) {
+                self.event(other, Event::Disconnected { connection })?;
+            }
         }
         self.begin(kernel, with, died_on)?;
         if with == BeginsWith::NoStore {

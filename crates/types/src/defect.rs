@@ -5,15 +5,20 @@
 //! defect exists: [`broken`] is the constant `false`, and what hangs on it is not compiled in.
 
 macro_rules! defects {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+    ($($(#[doc = $doc:literal])* $name:ident),+ $(,)?) => {
         /// A piece that can be broken.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[non_exhaustive]
-        pub enum Defect { $($(#[$doc])* $name),+ }
+        pub enum Defect { $($(#[doc = $doc])* $name),+ }
 
         impl Defect {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// What is broken then.
+            pub const fn what(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii()),+ }
+            }
         }
     };
 }

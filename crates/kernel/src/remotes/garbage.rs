@@ -6,6 +6,7 @@ use crate::blame::Fault;
 use crate::ctx::Ctx;
 use sturdy_remote::{Body, Delivered};
 use sturdy_store::{ObjectRecord, Objects, RemoteName, RemoteNames};
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ObjectId, RRef, RemoteId};
 
 /// What one turn has to tell one peer. Names are in the frame of the peer.
@@ -25,7 +26,7 @@ impl Ctx<'_, '_> {
         object: &ObjectRecord,
     ) -> Result<(), Fault> {
         let name = self.need::<RemoteNames>(&(id.into(), remote))?;
-        let told = super::names::flipped(name.rref);
+        let told = if defect::broken(Defect::GarbageWrongSign) { name.rref } else { super::names::flipped(name.rref) };
         if name.reachable {
             self.put::<RemoteNames>(&(id.into(), remote), &RemoteName { reachable: false, ..name });
             self.garbage_of(remote).drops.push(told);

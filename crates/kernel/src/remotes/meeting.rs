@@ -14,6 +14,7 @@ use sturdy_store::{
     IncarnationTable, Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord,
     RemoteRefs, RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber, Withheld,
 };
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{Code, ConnectionId, Incarnation, KRef, KernelError, RRef, RemoteId};
 
 /// A peer has said who it is.
@@ -112,6 +113,14 @@ impl Ctx<'_, '_> {
         }
         let standing = standing(self.turn.incarnation(), &record, &self.remote_cursor(remote)?);
         let decided = verdict(&standing, &hello, Occasion { side, before: before.as_ref(), presence });
+        let decided = match decided {
+            Verdict::Copy | Verdict::StateLost { why: Loss::PeerSetBack | Loss::SetBackHere, .. }
+                if defect::broken(Defect::SetBackNotNoticed) =>
+            {
+                Verdict::Continue
+            }
+            decided => decided,
+        };
         if decided == Verdict::Copy {
             let why = "it greets with an older state of the same store while the newer one is connected: either two \
                        copies of one store are running, or it was set back and the old connection has not ended yet";
@@ -206,7 +215,8 @@ impl Ctx<'_, '_> {
         why: &str,
     ) -> Result<(), Fault> {
         let mut record = self.need::<Remotes>(&remote)?;
-        record.conversation = next;
+        let goes_on = defect::broken(Defect::GiveUpKeepsNumbers) && code == Code::ConnectionLost;
+        record.conversation = if goes_on { record.conversation } else { next };
         self.put::<Remotes>(&remote, &record);
         self.effects.links.push(LinkNews::Cut(remote));
         for (key, _) in self.scan::<Outbox>(&remote)? {
@@ -222,6 +232,10 @@ impl Ctx<'_, '_> {
         self.change_remote(remote, |cursor| {
             // Our numbers for names, and what is counted, go on.
             let old = std::mem::take(cursor);
+            if goes_on {
+                (cursor.first_pending, cursor.next_send) = (old.next_send, old.next_send);
+                cursor.highest_received = old.highest_received;
+            }
             cursor.last_object = old.last_object;
             cursor.last_promise = old.last_promise;
             cursor.names = old.names;
@@ -247,7 +261,9 @@ impl Ctx<'_, '_> {
                 KRef::Object(id) => self.object_after_conversation(remote, id, leaves)?,
             }
         }
-        self.reject_remote(remote, &KernelError::new(code, why))?;
+        if !defect::broken(Defect::DecidedByPeerNotRejected) {
+            self.reject_remote(remote, &KernelError::new(code, why))?;
+        }
         self.reject_redemptions(remote, code, why)?;
         self.drain()
     }
@@ -297,6 +313,14 @@ impl Ctx<'_, '_> {
         let RemoteRecord { peer, state, .. } = self.need::<Remotes>(&remote)?;
         if state != RemoteState::Open {
             return Ok(());
+        }
+        if defect::broken(Defect::UnreachableLosesOutbox) {
+            for (key, _) in self.scan::<Outbox>(&remote)? {
+                self.delete::<Outbox>(&key);
+            }
+            self.change_remote(remote, |cursor| {
+                (cursor.first_pending, cursor.outbox_bytes) = (cursor.next_send, 0);
+            })?;
         }
         let now = self.now;
         let cursor = self.change_remote(remote, |cursor| {

@@ -7,6 +7,7 @@
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
 use sturdy_store::{Decider, Owner, Read, RemoteName, RemoteNames, RemoteRefs, Subscriber, Withheld};
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, KRef, PromiseId, RRef, RemoteId};
 
 /// The name in the frame of the other side.
@@ -50,7 +51,9 @@ impl Ctx<'_, '_> {
             return Ok(name.rref);
         }
         let rref = self.new_name(remote, kref, seq)?;
-        if let KRef::Promise(id) = kref {
+        if let KRef::Promise(id) = kref
+            && !defect::broken(Defect::PromiseNotSubscribed)
+        {
             self.subscribe(id, Subscriber::Remote(remote))?;
         }
         Ok(rref)

@@ -16,6 +16,7 @@ use sturdy_store::{
     DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, Retiring,
     RetiringRecord, VatCursors, Withheld, WithheldRecord,
 };
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, PromiseId, RRef, RemoteId, Resolution};
 
 /// How many rows are looked at at once.
@@ -59,6 +60,7 @@ pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope) -> Resu
     {
         return Ok(Heard::Liar(lie));
     }
+    let receipt = if defect::broken(Defect::GapAccepted) && receipt == Receipt::Gap { Receipt::Next } else { receipt };
     let heard = match receipt {
         Receipt::Next if !ctx.has_room(&ctx.remote_cursor(remote)?, &envelope.body) => {
             Heard::NoRoom(Box::new(envelope))
@@ -185,7 +187,9 @@ impl Ctx<'_, '_> {
         loop {
             let rows = self.turn.scan::<Retiring>(&remote, None, FEW_ROWS)?;
             // They are acknowledged in order and so become due in order.
-            let rows: Vec<_> = rows.into_iter().take_while(|(_, retiring)| due(retiring.until)).collect();
+            let early = defect::broken(Defect::RetiredTooEarly);
+            let never = defect::broken(Defect::SettledNotRetired);
+            let rows: Vec<_> = rows.into_iter().take_while(|(_, row)| !never && (early || due(row.until))).collect();
             let all = rows.len() == FEW_ROWS;
             for ((_, seq), retiring) in rows {
                 self.delete::<Retiring>(&(remote, seq));
@@ -219,6 +223,9 @@ impl Ctx<'_, '_> {
             Ok(Body::RedeemUrlReply { key, reply }) => self.redeemed(remote, &key, reply)?,
         };
         if let Err(offence) = taken {
+            if defect::broken(Defect::PoisonNotConsumed) {
+                return Ok(());
+            }
             self.consume(remote, offence)?;
         }
         self.drain()?;
@@ -354,6 +361,7 @@ impl Ctx<'_, '_> {
             }
             Some(KRef::Promise(_)) => true,
         };
+        let comes_home = comes_home && !defect::broken(Defect::SettledBeforePipelineIsHome);
         if comes_home && sent > ack && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy {
             self.hold_slots(&value)?;
             self.put::<Withheld>(&(remote, id), &WithheldRecord { sent, until: 0, rejected, value });
@@ -390,7 +398,7 @@ impl Ctx<'_, '_> {
         for id in found {
             // A name may stand twice in the list.
             let Some(name) = self.name_of(remote, id.into())? else { continue };
-            let stale = name.lost || ack < name.last_named;
+            let stale = name.lost || (ack < name.last_named && !defect::broken(Defect::StaleDropCounts));
             match how {
                 Let::Go if name.reachable && !stale => {
                     self.put::<RemoteNames>(&(id.into(), remote), &RemoteName { reachable: false, ..name });

@@ -14,6 +14,7 @@ use sturdy_store::{
     CallRecord, CallRequests, CallState, Calls, Decider, Read, Redeemer, RedemptionRecord, Redemptions, Remotes,
     Subscriber,
 };
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CallId, CapData, Code, KRef, KernelError, OcapUrl, Oid, PromiseId, RRef, RemoteId, json_string};
 
 /// The most bytes of a reply key, as in `sturdy-remote`, which refuses longer ones of a peer.
@@ -153,7 +154,12 @@ impl Ctx<'_, '_> {
             RedeemReply::Refused(why) => Err(error(&why)),
         };
         let row = (remote, key.to_owned());
-        let Some(RedemptionRecord { promise, hints }) = self.get::<Redemptions>(&row)? else { return Ok(Ok(())) };
+        let Some(RedemptionRecord { promise, hints }) = self.get::<Redemptions>(&row)? else {
+            if defect::broken(Defect::UnknownReplyStops) {
+                return Err(crate::blame::broken("nobody waits for a reply"));
+            }
+            return Ok(Ok(()));
+        };
         self.delete::<Redemptions>(&row);
         match answer {
             Ok(kref) => {

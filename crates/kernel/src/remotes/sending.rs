@@ -14,6 +14,7 @@ use sturdy_store::{
     Decider, Outbox, PeerKind, PromiseQueue, PromiseState, Promises, RemoteName, RemoteNames, Remotes, Retiring,
     RetiringRecord,
 };
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{KRef, Message, PromiseId, RRef, RemoteId, Resolution};
 
 impl Ctx<'_, '_> {
@@ -57,6 +58,11 @@ impl Ctx<'_, '_> {
     /// Appends a message to the outbox. It is never refused: whoever may be refused was asked before.
     pub(crate) fn append(&mut self, remote: RemoteId, body: Body) -> Result<u64, Fault> {
         let cursor = self.remote_cursor(remote)?;
+        if defect::broken(Defect::FullOutboxStops)
+            && cursor.next_send - cursor.first_pending >= self.limits.remote_outbox_messages
+        {
+            return Err(crate::blame::broken("the outbox is full"));
+        }
         let seq = cursor.next_send;
         let ack = super::position(&cursor).ack();
         let text = encode(&Packet::Message(Envelope { seq, ack, body: Ok(body) }));

@@ -3,6 +3,7 @@
 //! What always holds: a checker reads only [`Seen`] and the stores; it shares no code with the kernels. One file per
 //! promise. What a checker is lenient about, and why, stands at the beginning of its file.
 
+mod acks_in_time;
 mod atomic_turns;
 mod bounded;
 mod counts;
@@ -10,6 +11,7 @@ mod durable_before_seen;
 mod every_result_ends;
 mod exactly_once;
 pub mod facts;
+mod honest;
 mod incarnations;
 mod leaks;
 pub mod lines;
@@ -17,12 +19,14 @@ mod only_given;
 #[cfg(test)]
 mod testing;
 
+pub use acks_in_time::AcksInTime;
 pub use atomic_turns::AtomicTurns;
 pub use bounded::Bounded;
 pub use counts::Counts;
 pub use durable_before_seen::DurableBeforeSeen;
 pub use every_result_ends::EveryResultEnds;
 pub use exactly_once::ExactlyOnce;
+pub use honest::Honest;
 pub use incarnations::Incarnations;
 pub use leaks::{Leaks, Liveness};
 pub use only_given::OnlyGiven;
@@ -78,6 +82,8 @@ pub const NAMES: &[&str] = &[
     "counts",
     "bounded",
     "liveness",
+    "acks_in_time",
+    "honest",
 ];
 
 /// All that run in every world. [`Leaks`] does not: it cannot yet tell a leak from an answer that a host has forgotten to
@@ -93,6 +99,8 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
         Box::new(Counts::default()),
         Box::new(Bounded::new(plan)),
         Box::new(Liveness),
+        Box::new(AcksInTime::default()),
+        Box::new(Honest::new(plan)),
     ]
 }
 

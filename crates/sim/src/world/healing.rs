@@ -4,8 +4,9 @@
 
 use super::{Step, World};
 use crate::checkers::Violation;
-use crate::machine::peer;
+use crate::checkers::lines::kernel_of;
 use sturdy_kernel::{Event, Request};
+use sturdy_store::{Outbox, Read, RemoteState, Remotes};
 
 /// Rounds in which everything must have come to rest.
 const ROUNDS: usize = 3_000;
@@ -30,17 +31,44 @@ impl World {
         for connection in self.network.lines() {
             self.break_line(connection, None)?;
         }
-        for kernel in 0..self.machines.len() {
-            for other in 0..self.machines.len() {
-                let order = self.hosts[kernel].order(Request::ReconnectPeer(peer(other)));
-                self.ask(kernel, order)?;
-            }
-        }
         self.knobs.quiet.set(true);
+        self.reconnect(|state| state != RemoteState::Open)?;
+        self.settle()?;
+        self.nobody_has_to_be_told()?;
+        self.reconnect(|_| true)?;
         self.settle()?;
         self.at_rest()?;
         self.look_into_stores()?;
         self.let_go()
+    }
+
+    /// Operators have these connections opened again.
+    fn reconnect(&mut self, wanted: impl Fn(RemoteState) -> bool) -> Step {
+        for kernel in 0..self.machines.len() {
+            let Some(node) = self.machines[kernel].node() else { continue };
+            let remotes = node.store().scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default();
+            let kernels = remotes.into_iter().filter(|(_, record)| kernel_of(&record.peer).is_some());
+            for (_, record) in kernels.filter(|(_, record)| wanted(record.state)) {
+                let order = self.hosts[kernel].order(Request::ReconnectPeer(record.peer));
+                self.ask(kernel, order)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever has something for a peer dials it by himself, unless it was closed or given up (G8).
+    fn nobody_has_to_be_told(&self) -> Step {
+        for machine in &self.machines {
+            let Some(store) = machine.node().map(sturdy_node::Node::store) else { continue };
+            for (remote, record) in store.scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default() {
+                let waiting = store.scan::<Outbox>(&remote, None, usize::MAX).unwrap_or_default().len();
+                if record.state == RemoteState::Open && waiting > 0 && kernel_of(&record.peer).is_some() {
+                    let what = format!("kernel {}: {waiting} messages wait for {}", machine.number, record.peer);
+                    return Err(self.violation("liveness", what));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn at_rest(&mut self) -> Step {
