@@ -21,7 +21,7 @@ cargo xtask foreign   the tests against a peer on js-libp2p, which it installs (
 cargo xtask fuzz      run the fuzz targets; `fuzz events --seconds 300` for one of them and its time
 cargo xtask model     the link protocol explored exhaustively; `model --deep` with larger bounds
 cargo xtask sim       worlds of kernels under faults; `sim --seed 7 --trace`, `sim --seeds 500`, `sim --help`
-cargo xtask soak      the long proofs, noted in docs/soak.log; `soak kill` and the like for one of them";
+cargo xtask soak      the long proofs, noted in docs/soak.log; `soak kills --count 50` and the like for one of them";
 
 fn main() -> ExitCode {
     if coverage::wraps() {
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         ["fuzz", arguments @ ..] => fuzz::fuzz(arguments),
         ["model", arguments @ ..] => model::model(arguments),
         ["sim", arguments @ ..] => sim::sim(arguments),
-        ["soak", only @ ..] => soak::soak(only),
+        ["soak", arguments @ ..] => soak::soak(arguments),
         _ => {
             eprintln!("{HELP}");
             return ExitCode::from(2);

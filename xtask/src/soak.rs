@@ -22,90 +22,141 @@ struct Proof {
     value: &'static str,
     /// What the value counts.
     unit: &'static str,
+    /// How it is built.
+    profile: &'static str,
+    /// Of such a proof so much is done at a time, and what the log has for this commit is not done again.
+    piece: Option<u64>,
+}
+
+const fn whole(
+    name: &'static str,
+    package: &'static str,
+    test: &'static str,
+    (variable, value, unit): (&'static str, &'static str, &'static str),
+) -> Proof {
+    Proof { name, package, test, variable, value, unit, profile: "release", piece: None }
 }
 
 const PROOFS: &[Proof] = &[
+    whole("real processes killed while money moves", "sturdy", "kill", ("STURDY_KILLS", "300", "kills")),
+    // With the checks of a debug build: it is the disk and the network that take the time.
     Proof {
-        name: "real processes killed while money moves",
+        name: "two real kernels, either killed while money moves between them",
         package: "sturdy",
-        test: "kill",
-        variable: "STURDY_KILLS",
+        test: "kills",
+        variable: "STURDY_PEER_KILLS",
         value: "300",
         unit: "kills",
+        profile: "dev",
+        piece: Some(25),
     },
+    whole(
+        "arbitrary outcomes of vats",
+        "sturdy-node",
+        "arbitrary_outcomes",
+        ("STURDY_TIMES", "25", "times the usual cases"),
+    ),
+    whole(
+        "a crash at every commit",
+        "sturdy-node",
+        "crash_every_commit",
+        ("STURDY_TIMES", "5", "times the usual workloads"),
+    ),
     Proof {
-        name: "arbitrary outcomes of vats",
-        package: "sturdy-node",
-        test: "arbitrary_outcomes",
-        variable: "STURDY_TIMES",
-        value: "25",
-        unit: "times the usual cases",
+        profile: "sim",
+        ..whole(
+            "a crash at every commit of every kernel, in every pattern",
+            "sturdy-sim",
+            "patterns",
+            ("STURDY_CRASH_POINTS", "all", "crash points"),
+        )
     },
-    Proof {
-        name: "a crash at every commit",
-        package: "sturdy-node",
-        test: "crash_every_commit",
-        variable: "STURDY_TIMES",
-        value: "5",
-        unit: "times the usual workloads",
-    },
-    Proof {
-        name: "a crash at every commit of every kernel, in every pattern",
-        package: "sturdy-sim",
-        test: "patterns",
-        variable: "STURDY_CRASH_POINTS",
-        value: "all",
-        unit: "crash points",
-    },
-    Proof {
-        name: "turns against a model",
-        package: "sturdy-store",
-        test: "turns",
-        variable: "STURDY_TIMES",
-        value: "50",
-        unit: "times the usual cases",
-    },
-    Proof {
-        name: "two kernels that meet again",
-        package: "sturdy-remote",
-        test: "meetings",
-        variable: "STURDY_TIMES",
-        value: "50",
-        unit: "times the usual cases",
-    },
+    whole("turns against a model", "sturdy-store", "turns", ("STURDY_TIMES", "50", "times the usual cases")),
+    whole("two kernels that meet again", "sturdy-remote", "meetings", ("STURDY_TIMES", "50", "times the usual cases")),
 ];
 
-/// Runs all proofs, or those whose test is named, once.
-pub fn soak(only: &[&str]) -> Result<(), String> {
-    let chosen: Vec<&Proof> = PROOFS.iter().filter(|proof| only.is_empty() || only.contains(&proof.test)).collect();
+/// Runs all proofs, or those whose test is named, once. With `--count N`, so much of those that are done in pieces.
+pub fn soak(arguments: &[&str]) -> Result<(), String> {
+    let (only, count) = match arguments {
+        [only @ .., "--count", count] => {
+            (only, Some(count.parse::<u64>().map_err(|_| format!("--count {count}: that is no number"))?))
+        }
+        only => (only, None),
+    };
+    // A proof is called by its test, or by what it counts.
+    let is_called = |proof: &Proof| only.iter().any(|word| *word == proof.test || word.replace('-', " ") == proof.unit);
+    let chosen: Vec<&Proof> = PROOFS.iter().filter(|proof| only.is_empty() || is_called(proof)).collect();
     if chosen.is_empty() {
         let known: Vec<&str> = PROOFS.iter().map(|proof| proof.test).collect();
         return Err(format!("no such proof; there are: {}", known.join(", ")));
     }
     for (index, proof) in chosen.iter().enumerate() {
         println!("soak {}/{}: {} ({} {})", index + 1, chosen.len(), proof.name, proof.value, proof.unit);
-        let began = Instant::now();
-        let arguments = ["test", "--release", "--package", proof.package, "--test", proof.test, "--", "--nocapture"];
-        let status = Command::new("cargo")
-            .args(arguments)
-            .current_dir(check::root())
-            .env(proof.variable, proof.value)
-            .stdin(Stdio::null())
-            .status()
-            .map_err(|error| format!("cargo cannot be started: {error}"))?;
-        if !status.success() {
-            return Err(format!("{} failed; turn the seed or case printed above into a named test", proof.test));
+        match proof.piece {
+            None => run(proof, proof.value)?,
+            Some(piece) => in_pieces(proof, piece, count)?,
         }
-        note(proof, began.elapsed().as_secs())?;
     }
     Ok(())
 }
 
+/// A proof of which each piece counts.
+fn in_pieces(proof: &Proof, piece: u64, count: Option<u64>) -> Result<(), String> {
+    let all = count.or_else(|| proof.value.parse().ok()).unwrap_or(piece);
+    let commit = check::commit()?;
+    loop {
+        let log = std::fs::read_to_string(check::root().join(LOG)).unwrap_or_default();
+        let left = all.saturating_sub(done(&log, &commit, proof.test));
+        println!("soak {}: {left} of {all} {} to do", proof.test, proof.unit);
+        if left == 0 {
+            return Ok(());
+        }
+        run(proof, &left.min(piece).to_string())?;
+    }
+}
+
+/// How much of a proof the log has for a commit.
+fn done(log: &str, commit: &str, test: &str) -> u64 {
+    let clean = |commit: &str| commit.trim_end_matches("-dirty").to_owned();
+    let of_line = |line: &str| {
+        let mut words = line.split(' ').skip(1);
+        let ours = clean(words.next()?) == clean(commit) && words.next()?.trim_end_matches(':') == test;
+        words.next().filter(|_| ours)?.parse::<u64>().ok()
+    };
+    log.lines().filter_map(of_line).sum()
+}
+
+/// Runs the test of a proof, and notes that it passed.
+fn run(proof: &Proof, value: &str) -> Result<(), String> {
+    let began = Instant::now();
+    let status = Command::new("cargo")
+        .args([
+            "test",
+            "--profile",
+            proof.profile,
+            "--package",
+            proof.package,
+            "--test",
+            proof.test,
+            "--",
+            "--nocapture",
+        ])
+        .current_dir(check::root())
+        .env(proof.variable, value)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+    if !status.success() {
+        return Err(format!("{} failed; turn the seed or case printed above into a named test", proof.test));
+    }
+    note(proof, value, began.elapsed().as_secs())
+}
+
 /// Appends what passed to the log.
-fn note(proof: &Proof, seconds: u64) -> Result<(), String> {
+fn note(proof: &Proof, value: &str, seconds: u64) -> Result<(), String> {
     let commit = check::commit()?;
     let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
-    let line = format!("{} {commit} {}: {} {} in {seconds} s\n", date(day), proof.test, proof.value, proof.unit);
+    let line = format!("{} {commit} {}: {} {} in {seconds} s\n", date(day), proof.test, value, proof.unit);
     let path = check::root().join(LOG);
     path.parent()
         .map_or(Ok(()), std::fs::create_dir_all)
@@ -129,6 +180,16 @@ fn date(day: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_log_has_is_not_done_again() {
+        let log = "2026-11-21 2dbc51b kill: 300 kills in 24 s\n2026-11-21 aaa kills: 25 kills in 30 s\n\
+                   2026-11-21 aaa-dirty kills: 25 kills in 31 s\n2026-11-21 bbb kills: 25 kills in 30 s\nnonsense\n";
+        assert_eq!(
+            (done(log, "aaa-dirty", "kills"), done(log, "bbb", "kills"), done(log, "ccc", "kills")),
+            (50, 25, 0)
+        );
+    }
 
     #[test]
     fn days_have_dates() {

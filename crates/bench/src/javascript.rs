@@ -12,7 +12,7 @@ use sturdy_vat_js::JsRuntime;
 
 const VAT: &str = r"
 import { Far } from '@endo/far';
-export const buildRootObject = () => Far('root', { bootstrap: () => {}, ping: () => 1 });
+export const buildRootObject = () => Far('root', { bootstrap: () => {}, ping: () => 1, take: text => text.length });
 ";
 
 struct Silent;
@@ -25,7 +25,7 @@ impl VatLog for Silent {
     }
 }
 
-fn vats(names: &[String]) -> (Vec<(String, VatConfig)>, Vec<ModuleSource>) {
+pub fn vats(names: &[String]) -> (Vec<(String, VatConfig)>, Vec<ModuleSource>) {
     let hash = SourceHash(*blake3::hash(VAT.as_bytes()).as_bytes());
     let code =
         CodeSpec { runtime: RuntimeKind::JavaScript, entry: "vat.js".into(), modules: vec![("vat.js".into(), hash)] };
@@ -39,6 +39,13 @@ fn resident_mib() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: f64 = text.split(' ').nth(1)?.parse().ok()?;
     Some(pages * 4096.0 / 1_048_576.0)
+}
+
+/// The same of another process.
+pub fn resident_mib_of(process: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
+    let pages: f64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(f64::NAN);
+    pages * 4096.0 / 1_048_576.0
 }
 
 pub fn measure(report: &mut Report) {

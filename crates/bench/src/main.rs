@@ -9,7 +9,10 @@
 mod host;
 mod javascript;
 mod memory;
+mod network;
+mod peers;
 mod probe;
+mod raw;
 mod report;
 mod sqlite;
 mod vats;
@@ -24,6 +27,10 @@ fn main() -> ExitCode {
     let after =
         |name: &str| arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
     let only = after("--only");
+    if let [role @ ("--peer" | "--echo"), dir, port] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        play(role, dir, port);
+        return ExitCode::SUCCESS;
+    }
     let scale = if has("--quick") { Scale::Quick } else { Scale::Full };
     let made = match after("--dir") {
         Some(dir) => tempfile::tempdir_in(dir),
@@ -47,6 +54,25 @@ fn main() -> ExitCode {
     if wanted("javascript") {
         javascript::measure(&mut report);
     }
+    if wanted("network") {
+        network::measure(&mut report, dir.path(), after("--part").map(String::as_str));
+    }
     println!("{}", if has("--json") { report.json() } else { report.table() });
     ExitCode::SUCCESS
+}
+
+/// What the other process of `network` does, until its input ends.
+fn play(role: &str, dir: &str, port: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("the system gives threads");
+    let say = |line: &str| println!("{line}");
+    let until_told = || std::io::stdin().lines().for_each(drop);
+    if role == "--echo" {
+        runtime.spawn(raw::echo(say));
+        until_told();
+    } else {
+        let kernel = runtime.block_on(peers::called(std::path::Path::new(dir), port, say));
+        until_told();
+        runtime.block_on(kernel.stop());
+    }
 }

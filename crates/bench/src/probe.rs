@@ -32,6 +32,18 @@ fn computed() -> Option<f64> {
     Some(nanoseconds / 1e9)
 }
 
+/// MiB per second of one long write that is made durable at its end.
+pub fn mebibytes_per_second(dir: &Path, mebibytes: usize) -> f64 {
+    let mut file = File::create(dir.join("probe")).expect("the directory can be written");
+    let block = vec![7u8; 1 << 20];
+    let start = Instant::now();
+    for _ in 0..mebibytes {
+        file.write_all(&block).expect("the file can be written");
+    }
+    file.sync_data().expect("the disk is fine");
+    mebibytes as f64 / start.elapsed().as_secs_f64()
+}
+
 /// Durable appends per second.
 pub fn appends_per_second(dir: &Path, count: usize) -> f64 {
     let mut file = File::create(dir.join("probe")).expect("the directory can be written");

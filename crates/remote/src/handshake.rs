@@ -219,9 +219,9 @@ fn first_number(ours: &Standing, theirs: Option<&SturdyHello>, side: Side) -> u6
     let Some(theirs) = theirs else { return ours.conversation };
     let both = ours.conversation.max(theirs.conversation);
     match (side, &theirs.saw) {
-        (Side::Dialler, _) => theirs.conversation,
         (Side::Listener, Some(saw)) if *saw != ours.incarnation => both + 1,
-        (Side::Listener, _) => both,
+        // A dialler that hears of a lower number than its own has moved on since it spoke: the other side will follow.
+        _ => both,
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod lies;
 mod talk;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use crate::dice::Dice;

@@ -82,7 +82,13 @@ impl Driver {
             tokio::select! {
                 command = self.orders.recv() => match command {
                     None | Some(Command::Shutdown) => break,
-                    Some(command) => self.obey(command),
+                    Some(command) => {
+                        // What the host answers with an order has been told here before.
+                        while let Ok(news) = self.line_news.1.try_recv() {
+                            self.hear(&news);
+                        }
+                        self.obey(command);
+                    }
                 },
                 Some(news) = self.line_news.1.recv() => self.hear(&news),
                 event = self.swarm.select_next_some() => self.swarm_event(event),

@@ -40,6 +40,8 @@ struct Peer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
     None,
+    /// It was stated while there was a connection. The host may have known that one to be of no use before we did.
+    OnceAlone,
     Waiting(Instant),
     Dialling,
 }
@@ -80,12 +82,16 @@ impl Peers {
         entry
     }
 
-    /// The host wants a connection. Its hints replace earlier ones. A peer that is connected already is not dialled.
+    /// The host wants a connection. Its hints replace earlier ones. A peer that is connected already is dialled once it is
+    /// not any more: the wish is about another connection than those, which the host has given up or does not know yet.
     pub(crate) fn want(&mut self, now: Instant, peer: PeerId, hints: Vec<String>) {
         let entry = self.entry(now, peer);
         entry.hints = hints;
-        if entry.closed || !entry.lines.is_empty() || entry.wish == Wish::Dialling {
+        if entry.closed || entry.wish == Wish::Dialling {
             return;
+        }
+        if !entry.lines.is_empty() {
+            return self.set_wish(peer, Wish::OnceAlone);
         }
         let at = entry.not_before.max(now);
         self.wait_until(peer, at);
@@ -203,6 +209,12 @@ impl Peers {
         if fruitless {
             self.back_off(now, peer, chance);
         }
+        if let Some(Peer { wish: Wish::OnceAlone, lines, not_before, .. }) = self.table.get(&peer)
+            && lines.is_empty()
+        {
+            let at = (*not_before).max(now);
+            self.wait_until(peer, at);
+        }
     }
 
     /// Whether a stream that the peer has opened is taken; if so it counts as half open until `half_open_ended`.
@@ -277,14 +289,14 @@ impl Peers {
     fn set_wish(&mut self, peer: PeerId, wish: Wish) {
         let Some(entry) = self.table.get_mut(&peer) else { return };
         match std::mem::replace(&mut entry.wish, wish) {
-            Wish::None => {}
+            Wish::None | Wish::OnceAlone => {}
             Wish::Waiting(at) => {
                 self.due.remove(&(at, peer));
             }
             Wish::Dialling => self.dialling -= 1,
         }
         match wish {
-            Wish::None => {}
+            Wish::None | Wish::OnceAlone => {}
             Wish::Waiting(at) => {
                 self.due.insert((at, peer));
             }

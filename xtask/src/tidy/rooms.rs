@@ -77,6 +77,7 @@ const ROOMS: &[Room] = &[
             "sturdy-node",
             "sturdy-vat",
             "sturdy-vat-js",
+            "sturdy-transport",
             "sturdy-daemon",
         ],
     ),

@@ -185,6 +185,7 @@ impl Ctx<'_, '_> {
             Verdict::Continue | Verdict::Stale | Verdict::Copy => Ok(()),
             Verdict::FirstSeen { conversation } => {
                 let mut record = self.need::<Remotes>(&remote)?;
+                debug_assert!(conversation >= record.conversation, "the number of a conversation never goes back");
                 record.conversation = conversation;
                 self.put::<Remotes>(&remote, &record);
                 Ok(())
@@ -215,6 +216,7 @@ impl Ctx<'_, '_> {
         why: &str,
     ) -> Result<(), Fault> {
         let mut record = self.need::<Remotes>(&remote)?;
+        debug_assert!(next > record.conversation, "the number of a conversation never comes twice");
         let goes_on = defect::broken(Defect::GiveUpKeepsNumbers) && code == Code::ConnectionLost;
         record.conversation = if goes_on { record.conversation } else { next };
         self.put::<Remotes>(&remote, &record);

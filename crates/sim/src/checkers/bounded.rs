@@ -141,8 +141,8 @@ mod tests {
         }
     }
 
-    /// What is said of a store with so many items, messages parked on a promise, messages in an outbox, and names.
-    fn found(items: u64, parked: u64, outbox: u64, names: u64) -> Option<String> {
+    /// A store with so many items, messages parked on a promise, messages and others in an outbox, and names.
+    fn store(items: u64, parked: u64, outbox: u64, names: u64) -> Store {
         let mut store = empty_store(1);
         let mut turn = store.begin();
         turn.put::<VatCursors>(&VatId(1), &VatCursor::default());
@@ -170,7 +170,7 @@ mod tests {
         for number in 0..outbox {
             let text = |what: &str| format!("{{\"seq\":{number},\"method\":\"deliver\",\"params\":[\"{what}\",[]]}}");
             turn.put::<Outbox>(&(RemoteId(1), number), &text("message"));
-            turn.put::<Outbox>(&(RemoteId(1), 100 + number), &text("notify"));
+            turn.put::<Outbox>(&(RemoteId(1), 1_000_000 + number), &text("notify"));
         }
         for number in 0..names {
             let kref = KRef::Object(ObjectId(number));
@@ -178,7 +178,19 @@ mod tests {
             turn.put::<RemoteRefs>(&(RemoteId(1), RRef::Import(number)), &kref);
         }
         turn.merge().expect("a store in memory takes it");
-        beyond(&store, &limits()).expect("it can be read")
+        store
+    }
+
+    fn found(items: u64, parked: u64, outbox: u64, names: u64) -> Option<String> {
+        beyond(&store(items, parked, outbox, names), &limits()).expect("it can be read")
+    }
+
+    #[test]
+    fn peers_and_what_waits_for_them_are_bounded() {
+        let found = |limits: &KernelLimits| beyond(&store(0, 0, AT_ONCE, 0), limits).expect("it can be read");
+        assert_eq!(found(&KernelLimits::default()), None);
+        assert!(found(&KernelLimits { remote_reserved_messages: AT_ONCE / 2, ..KernelLimits::default() }).is_some());
+        assert!(found(&KernelLimits { remotes: 0, ..KernelLimits::default() }).is_some());
     }
 
     #[test]

@@ -312,8 +312,10 @@ impl Talk {
             (Lie::ResultOfTheirs, Some(target)) => {
                 let theirs = |name: &RRef| matches!(name, RRef::PromiseImport(_)) && !self.decides.contains(name);
                 let promises: Vec<RRef> = self.given.iter().copied().filter(theirs).collect();
-                let result = dice.pick(&promises).unwrap_or(RRef::PromiseImport(far(dice)));
-                (target, self.names(dice), Some(result), true)
+                // The kernel may have asked it just now to settle one that it was given: then this is no lie.
+                let given = dice.pick(&promises);
+                let result = given.unwrap_or(RRef::PromiseImport(far(dice)));
+                (target, self.names(dice), Some(result), given.is_none())
             }
             (_, Some(target)) => {
                 let used: Vec<RRef> = self.asked.iter().chain(&self.gone).copied().collect();

@@ -55,6 +55,30 @@ fn waits_are_forgotten_when_the_host_says_so_and_when_a_peer_speaks() {
 }
 
 #[test]
+fn a_wish_that_comes_before_the_end_of_the_connection_is_not_lost() {
+    let (mut peers, now) = peers(TransportLimits::default());
+    let (a, first, second) = (peer(1), ConnectionId(1), ConnectionId(2));
+    peers.live(now, a, first);
+    peers.heard(now, a);
+    peers.live(now, a, second);
+    // The host has hung up on one, or has heard of its end first.
+    peers.want(now, a, Vec::new());
+    assert_eq!(peers.due(now), None, "there is a connection");
+    peers.ended(now, a, first, false, 0);
+    assert_eq!(peers.due(now), None, "there is the other one");
+    peers.ended(now, a, second, false, 0);
+    assert_eq!(peers.due(now), Some(a));
+    // One that comes after the wish fulfils it.
+    let (b, first, second) = (peer(2), ConnectionId(3), ConnectionId(4));
+    peers.live(now, b, first);
+    peers.want(now, b, Vec::new());
+    peers.live(now, b, second);
+    peers.ended(now, b, first, false, 0);
+    peers.ended(now, b, second, false, 0);
+    assert_eq!(peers.due(now), None);
+}
+
+#[test]
 fn a_connection_on_which_nothing_is_heard_is_a_failure() {
     let (mut peers, now) = peers(TransportLimits::default());
     let a = peer(1);
@@ -212,6 +236,8 @@ proptest! {
             prop_assert_eq!(&waiting, &peers.due, "who waits is on the list, and nobody else");
             let dialling = peers.table.values().filter(|entry| entry.wish == Wish::Dialling).count();
             prop_assert_eq!(dialling, peers.dialling);
+            let alone = |entry: &Peer| entry.lines.is_empty();
+            prop_assert!(!peers.table.values().any(|entry| entry.wish == Wish::OnceAlone && alone(entry)));
             prop_assert!(dialling <= 2);
             // Whoever waits is dialled within the cap, or within the minute in which it was dialled too often.
             prop_assert!(waiting.iter().all(|(at, _)| *at <= now + Duration::from_secs(61)));
