@@ -155,11 +155,6 @@ impl Driver {
     }
 
     fn obey(&mut self, command: Command) {
-        // Whoever gives an order may have been told already that a line has ended, and lines tell us first: a wish is not
-        // to be taken for fulfilled by a line that is gone.
-        while let Ok(news) = self.line_news.1.try_recv() {
-            self.hear(&news);
-        }
         let now = Instant::now();
         match command {
             Command::Connect { peer, hints } => self.peers.want(now, peer, hints),
