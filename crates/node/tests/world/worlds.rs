@@ -281,6 +281,18 @@ impl Worlds {
         self.run_world(to);
     }
 
+    /// All connections but one end, and this world hears of it.
+    pub fn keep_only(&mut self, world: usize, kept: u64) {
+        for id in self.lines.keys().copied().filter(|id| *id != kept).collect::<Vec<_>>() {
+            self.lines.remove(&id);
+            self.stages[world].event(Event::Disconnected { connection: ConnectionId(id) }).expect("the node goes on");
+        }
+    }
+
+    pub fn is_open(&self, connection: u64) -> bool {
+        self.lines.contains_key(&connection)
+    }
+
     pub fn connections(&self) -> u64 {
         self.connections
     }
