@@ -64,7 +64,7 @@ pub fn coverage(arguments: &[&str]) -> Result<(), String> {
         }
     }
     let files = counted(&reader, binaries.values(), &profiles)?;
-    report(&files, &folder, seeds)?;
+    report(&files, &folder, seeds, &failed)?;
     if failed.is_empty() { Ok(()) } else { Err(format!("the numbers are there, but {} failed", failed.join(", "))) }
 }
 
@@ -215,11 +215,15 @@ impl Share {
     }
 }
 
-fn report(files: &Files, folder: &Path, seeds: u64) -> Result<(), String> {
+fn report(files: &Files, folder: &Path, seeds: u64, failed: &[&str]) -> Result<(), String> {
     let path = folder.join("not-run.txt");
     std::fs::write(&path, not_run(files)).map_err(|error| format!("{}: {error}", path.display()))?;
     let described = check::commit()?;
-    let table = format!("Seeds 1 to {seeds} and the pattern corpus, at {described}.\n\n{}", tables(files));
+    let failed = match failed {
+        [] => String::new(),
+        some => format!(" Runs that failed, and so ended early, were among those of {}.", some.join(" and ")),
+    };
+    let table = format!("Seeds 1 to {seeds} and the pattern corpus, at {described}.{failed}\n\n{}", tables(files));
     println!("\n{table}\nlines that did not run: {}", path.display());
     let document = check::root().join(DOCUMENT);
     let told = |error: std::io::Error| format!("{DOCUMENT}: {error}");

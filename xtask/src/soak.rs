@@ -62,12 +62,15 @@ const PROOFS: &[Proof] = &[
         "crash_every_commit",
         ("STURDY_TIMES", "5", "times the usual workloads"),
     ),
-    whole(
-        "a crash at every commit of every kernel, in every pattern",
-        "sturdy-sim",
-        "patterns",
-        ("STURDY_CRASH_POINTS", "all", "crash points"),
-    ),
+    Proof {
+        profile: "sim",
+        ..whole(
+            "a crash at every commit of every kernel, in every pattern",
+            "sturdy-sim",
+            "patterns",
+            ("STURDY_CRASH_POINTS", "all", "crash points"),
+        )
+    },
     whole("turns against a model", "sturdy-store", "turns", ("STURDY_TIMES", "50", "times the usual cases")),
     whole("two kernels that meet again", "sturdy-remote", "meetings", ("STURDY_TIMES", "50", "times the usual cases")),
 ];
@@ -80,7 +83,9 @@ pub fn soak(arguments: &[&str]) -> Result<(), String> {
         }
         only => (only, None),
     };
-    let chosen: Vec<&Proof> = PROOFS.iter().filter(|proof| only.is_empty() || only.contains(&proof.test)).collect();
+    // A proof is called by its test, or by what it counts.
+    let is_called = |proof: &Proof| only.iter().any(|word| *word == proof.test || word.replace('-', " ") == proof.unit);
+    let chosen: Vec<&Proof> = PROOFS.iter().filter(|proof| only.is_empty() || is_called(proof)).collect();
     if chosen.is_empty() {
         let known: Vec<&str> = PROOFS.iter().map(|proof| proof.test).collect();
         return Err(format!("no such proof; there are: {}", known.join(", ")));

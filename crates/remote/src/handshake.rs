@@ -134,9 +134,9 @@ pub fn verdict(ours: &Standing, hello: &Hello, occasion: Occasion<'_>) -> Verdic
         return decided;
     }
     match occasion.presence {
+        _ if !is_proven(ours, hello, occasion) => Verdict::Continue,
         Presence::ElsewhereToo => Verdict::Copy,
-        Presence::Here if is_proven(ours, hello, occasion) => decided,
-        Presence::Here => Verdict::Continue,
+        Presence::Here => decided,
     }
 }
 

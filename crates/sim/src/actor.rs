@@ -5,17 +5,24 @@
 //! knows it again. When the world comes to rest ([`Knobs::quiet`]), actors settle everything that they decide, send
 //! nothing more and let go of everything.
 //!
+//! Each actor begins with the same sum in the purse in its state. A message may carry some of it: what it carries leaves
+//! the purse in the crank that sends it, and enters the purse of whoever is told it in the crank that answers it. If the
+//! kernel says that it did not arrive ([`was_not_delivered`]), it goes back.
+//!
 //! Not here: hosts, who send messages too (`host`).
 
 mod model;
 mod name;
+mod purse;
 mod wishes;
 
 pub use name::MessageName;
+pub use purse::{MINTED, PURSE, was_not_delivered};
 
 use crate::dice::Dice;
 use crate::speech;
 use model::Model;
+use purse::Purse;
 use std::cell::Cell;
 use std::rc::Rc;
 use sturdy_types::{CapData, Delivery, Fatal, Hold, Message, Outcome, Resolution, Syscall, VRef, Verdict, VirtualRef};
@@ -45,6 +52,7 @@ pub struct Actor {
     model: Model,
     wishes: Wishes,
     next_export: u64,
+    purse: Purse,
     values: u64,
     knobs: Rc<Knobs>,
 }
@@ -65,20 +73,31 @@ impl Actor {
             model: Model::default(),
             wishes: Wishes::default(),
             next_export: u64::from(name.boot) << 24,
+            purse: Purse::open(state)?,
             values: 0,
             knobs: Rc::clone(knobs),
         };
         actor.model.remember(state)?;
-        let outcome = actor.outcome(false);
+        let mut outcome = actor.outcome(false);
+        actor.purse.note(&mut outcome);
         Ok((actor, outcome))
     }
 
     /// Works on one delivery.
     pub fn deliver(&mut self, delivery: &Delivery) -> Outcome {
         self.model.learn(delivery);
+        let receipt = self.purse.learn(delivery);
+        for resolution in &receipt {
+            self.model.forget_promise(resolution.promise);
+        }
         self.wishes.learn(delivery);
         let reaped = matches!(delivery, Delivery::BringOutYourDead);
-        self.outcome(reaped)
+        let mut outcome = self.outcome(reaped);
+        if !receipt.is_empty() {
+            outcome.syscalls.insert(0, Syscall::Resolve(receipt));
+        }
+        self.purse.note(&mut outcome);
+        outcome
     }
 
     /// An answer that no vat was asked for.
@@ -155,19 +174,29 @@ impl Actor {
     fn send(&mut self) -> Syscall {
         let target = self.known();
         let slots: Vec<VRef> = (0..self.dice.below(4)).map(|_| self.known()).collect();
+        let mut fresh = None;
         let result = match self.dice.below(5) {
             0 => None,
             1 => self.dice.pick(&self.model.decides()),
             _ => {
                 self.next_export += 1;
-                Some(VRef::PromiseExport(self.next_export))
+                fresh = Some(VRef::PromiseExport(self.next_export));
+                fresh
             }
         };
         if let Some(result) = result {
             self.model.decides.remove(&result);
             self.model.promises.insert(result);
         }
-        let body = self.next_name().as_body();
+        let name = self.next_name();
+        let paid = match fresh {
+            Some(result) if self.dice.once_in(2) => {
+                let amount = self.dice.below(10) as u64;
+                self.purse.pay(result, amount)
+            }
+            _ => 0,
+        };
+        let body = if paid > 0 { name.as_payment(paid) } else { name.as_body() };
         Syscall::Send { target, message: Message { methargs: CapData { body, slots }, result } }
     }
 

@@ -21,6 +21,7 @@ use sturdy_types::{
 enum Asked {
     Status,
     Call(Option<String>),
+    Acknowledge(String),
     Issue(OcapUrl),
     Other,
 }
@@ -31,6 +32,8 @@ struct Named {
     request: Request,
     /// The commit with which it was answered.
     answered: Option<u64>,
+    /// It is over, as soon as the kernel has heard that the answer was seen.
+    over: Option<CallId>,
 }
 
 /// A text for which a peer gives an object.
@@ -161,17 +164,22 @@ impl Host {
         };
         let call = Request::Call { target, methargs, request: request.clone() };
         if let Some(request) = &request {
-            self.named.insert(request.clone(), Named { request: call.clone(), answered: None });
+            self.named.insert(request.clone(), Named { request: call.clone(), answered: None, over: None });
         }
         Some((self.ticket(Asked::Call(request)), call))
     }
 
-    /// Asks again for calls that bear a name, so that they can be acknowledged.
+    /// Asks again for calls that bear a name, so that they can be acknowledged, and acknowledges again what the kernel may
+    /// not have heard.
     pub fn ask_again(&mut self) -> Vec<(Ticket, Request)> {
-        let named: Vec<_> = self.named.iter().map(|(name, named)| (name.clone(), named.request.clone())).collect();
         let known: Vec<&String> = self.calls.values().flatten().collect();
-        let open: Vec<_> = named.into_iter().filter(|(name, _)| !known.contains(&name)).collect();
-        open.into_iter().map(|(name, request)| (self.ticket(Asked::Call(Some(name))), request)).collect()
+        let open: Vec<_> = self.named.iter().filter(|(name, _)| !known.contains(name)).collect();
+        let open: Vec<_> = open.into_iter().map(|(name, named)| (name.clone(), named.clone())).collect();
+        let again = |(name, named): (String, Named)| match named.over {
+            Some(call) => (self.ticket(Asked::Acknowledge(name)), Request::Acknowledge(call)),
+            None => (self.ticket(Asked::Call(Some(name))), named.request),
+        };
+        open.into_iter().map(again).collect()
     }
 
     /// Has seen the answer of some call.
@@ -188,11 +196,18 @@ impl Host {
     }
 
     fn acknowledge_one(&mut self, call: CallId) -> (Ticket, Request) {
-        if let Some(Some(name)) = self.calls.remove(&call) {
-            self.named.remove(&name);
-        }
         self.given.retain(|(_, of)| *of != call);
-        (self.ticket(Asked::Other), Request::Acknowledge(call))
+        let asked = match self.calls.remove(&call).flatten() {
+            Some(name) => {
+                // Kept until the kernel has said that it knows: it may forget that it was told.
+                if let Some(named) = self.named.get_mut(&name) {
+                    named.over = Some(call);
+                }
+                Asked::Acknowledge(name)
+            }
+            None => Asked::Other,
+        };
+        (self.ticket(asked), Request::Acknowledge(call))
     }
 
     /// Gives an object that it knows to whoever shows a text.
@@ -251,7 +266,10 @@ impl Host {
                 }
                 self.calls.insert(*call, name);
             }
-            (Asked::Call(Some(name)), Err(_)) => {
+            (Asked::Other, Ok(Answer::Called(call))) => {
+                self.calls.insert(*call, None);
+            }
+            (Asked::Call(Some(name)), Err(_)) | (Asked::Acknowledge(name), _) => {
                 self.named.remove(&name);
             }
             (Asked::Issue(shown), Ok(_)) => {

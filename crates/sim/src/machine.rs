@@ -338,12 +338,13 @@ impl Machine {
         let Some(life) = &mut self.life else { return Ok(Vec::new()) };
         self.now = now;
         let before = life.node.stats().commits;
-        let effects = life.node.commit(now)?;
-        // A turn can commit by itself (a counted death): what was open is durable then, too.
+        let committed = life.node.commit(now);
+        // It may be durable although the node cannot say anything about it any more: reads fail, too.
         if life.node.stats().commits > before {
             self.commits += 1;
             self.seen.push(Seen::Committed(self.commits));
         }
+        let effects = committed?;
         self.seen.extend(effects.iter().cloned().map(Seen::Outer));
         self.seen.push(Seen::LetOut);
         Ok(effects)

@@ -136,6 +136,14 @@ impl Worlds {
         self.tell_disconnected();
     }
 
+    /// One connection breaks, and both sides hear of it.
+    pub fn break_line(&mut self, connection: u64) {
+        let line = self.lines.get_mut(&connection).expect("it is there");
+        line.on_the_way = Default::default();
+        line.ends = [line.ends[0] | BROKEN, line.ends[1] | BROKEN];
+        self.tell_disconnected();
+    }
+
     fn tell_disconnected(&mut self) {
         let broken: Vec<u64> =
             self.lines.iter().filter(|(_, line)| line.ends[0] & BROKEN != 0).map(|(id, _)| *id).collect();
@@ -271,6 +279,18 @@ impl Worlds {
         let id = self.newest();
         self.receive(to, id, frame.as_bytes().to_vec());
         self.run_world(to);
+    }
+
+    /// All connections but one end, and this world hears of it.
+    pub fn keep_only(&mut self, world: usize, kept: u64) {
+        for id in self.lines.keys().copied().filter(|id| *id != kept).collect::<Vec<_>>() {
+            self.lines.remove(&id);
+            self.stages[world].event(Event::Disconnected { connection: ConnectionId(id) }).expect("the node goes on");
+        }
+    }
+
+    pub fn is_open(&self, connection: u64) -> bool {
+        self.lines.contains_key(&connection)
     }
 
     pub fn connections(&self) -> u64 {

@@ -4,7 +4,8 @@
 //! acknowledgement and a greeting speak of nothing beyond the position on the disk; the result of a call is that of its
 //! row; a message that takes effect at another kernel was durable at its sender when it did.
 //!
-//! Lenient: a call's row may be gone, for its caller may have acknowledged it in the same group.
+//! Lenient: a call's row may be gone, for its caller may have acknowledged it in the same group. To a stranger (a peer
+//! without a record) a kernel may say without a record that it gets nothing, and where the stranger itself says it stands.
 
 use super::Checker;
 use super::facts::Facts;
@@ -47,7 +48,7 @@ fn leaves(disk: &Store, other: KernelNo, conversation: Option<u64>, frame: &[u8]
     let at = standing(disk, other);
     let present = |at: &Standing| conversation.is_none_or(|number| number == at.record.conversation);
     match (said(frame), at) {
-        (Said::Hello { stands, .. }, None) if stands.next_send > 1 || stands.highest_received > 0 => {
+        (Said::Hello { answers: false, stands, .. }, None) if stands.next_send > 1 || stands.highest_received > 0 => {
             Err(format!("a greeting speaks of {stands:?}, and nothing is on the disk"))
         }
         (Said::Hello { stands, .. }, Some(at)) => {
@@ -66,10 +67,16 @@ fn leaves(disk: &Store, other: KernelNo, conversation: Option<u64>, frame: &[u8]
             acknowledges(&at.cursor, ack.unwrap_or(0))
         }
         (Said::Ack(ack), Some(at)) if present(&at) => acknowledges(&at.cursor, ack),
+        (Said::Message { .. }, None) if refuses(frame) => Ok(()),
+        (Said::Ack(_), None) | (Said::Hello { .. } | Said::Nothing, _) => Ok(()),
         (Said::Message { seq, .. }, _) => Err(format!("message {seq} is of no conversation that is on the disk")),
         (Said::Ack(ack), _) => Err(format!("{ack} is acknowledged in no conversation that is on the disk")),
-        (Said::Hello { .. } | Said::Nothing, _) => Ok(()),
     }
+}
+
+/// Whether a message says that there is nothing under a URL.
+fn refuses(frame: &[u8]) -> bool {
+    std::str::from_utf8(frame).is_ok_and(|text| text.contains(",\"method\":\"redeemURLReply\",\"params\":[false,"))
 }
 
 fn acknowledges(cursor: &RemoteCursor, ack: u64) -> Result<(), String> {
@@ -224,6 +231,14 @@ mod tests {
         }
         assert!(leaves(&empty_store(1), 1, None, hello("handshake", 1, 1, 1, 0).as_bytes()).is_ok());
         assert!(leaves(&empty_store(1), 1, None, hello("handshake", 1, 1, 2, 0).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_stranger_is_told_only_that_there_is_nothing() {
+        let say = |text: &str| leaves(&empty_store(1), 1, Some(1), text.as_bytes());
+        assert!(say(r#"{"seq":1,"ack":1,"method":"redeemURLReply","params":[false,"k","nothing"]}"#).is_ok());
+        assert!(say(r#"{"seq":1,"ack":1,"method":"redeemURLReply","params":[true,"k","ro+1"]}"#).is_err());
+        assert!(say(&hello("handshakeAck", 1, 1, 2, 3)).is_ok(), "where it said itself that it stands");
     }
 
     #[test]

@@ -4,15 +4,18 @@
 //! [`Liveness`]: no message waits in any queue, none is under way between kernels, nobody waits to be started or asked for
 //! garbage. [`Leaks`]: only roots, services and what is documented as not collected has a row.
 //!
-//! Lenient about what is documented: what is to be told to a peer that was closed or given up waits until it is there again; a vat that could not be started waits to be restarted, with its notifications; rings of settled promises that mention each other (runs with `rings`); peers that
-//! have lost their stores, or were set back, until they are forgotten; objects named only in conversations that were
-//! given up; and what such peers' objects keep alive. A run in which any of that may have happened is held only against
-//! the promise that nothing waits.
+//! Lenient about what is documented: what is to be told to a peer that was closed or given up waits until it is there
+//! again; a vat that could not be started waits to be restarted, with its notifications and what it holds; rings of
+//! settled promises that mention each other (runs with `rings`); peers that have lost their stores, were set back, given
+//! up, closed for good, forgotten, or lie; and what such peers' objects keep alive. A run in which any of that has
+//! happened is held only against the promise that nothing waits, and that no call, no URL and no row of a terminated vat
+//! is left.
 
 use super::Checker;
 use crate::machine::Machine;
 use crate::plan::{Fault, Plan};
 use crate::seen::{BeginsWith, KernelNo, Seen};
+use sturdy_kernel::{Event, Request};
 use sturdy_store::{
     Calls, ClistByKref, DoomedVats, GcActions, Inbox, Objects, Outbox, Owner, PromiseQueue, Promises, Read,
     Redemptions, RemoteRefs, RemoteState, Remotes, Retiring, Store, StoreFault, Urls, VatCursors, VatStatus, Vats,
@@ -25,9 +28,17 @@ pub struct Liveness;
 
 /// Nothing is left once everything was let go of.
 pub struct Leaks {
-    rings: bool,
-    /// Something has happened after which peers may keep what nobody needs.
-    excused: bool,
+    excused: Excused,
+}
+
+/// What may be left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Excused {
+    /// Promises and objects: rings of promises are not collected, or something has happened after which peers may keep what
+    /// nobody needs.
+    references: bool,
+    /// Calls: a store was set back to a time before its host acknowledged them.
+    calls: bool,
 }
 
 /// What still waits in a store.
@@ -63,9 +74,11 @@ fn waits(store: &Store) -> Result<Option<String>, StoreFault> {
     Ok(None)
 }
 
-/// What is left in a store. With `rings` promises may be, and what they mention.
-fn left(store: &Store, rings: bool) -> Result<Option<String>, StoreFault> {
-    if let Some((call, record)) = store.scan::<Calls>(&(), None, 1)?.first() {
+/// What is left in a store.
+fn left(store: &Store, excused: Excused) -> Result<Option<String>, StoreFault> {
+    if let Some((call, record)) = store.scan::<Calls>(&(), None, 1)?.first()
+        && !excused.calls
+    {
         return Ok(Some(format!("{call}: {record:?}")));
     }
     if let Some((url, record)) = store.scan::<Urls>(&(), None, 1)?.first() {
@@ -74,7 +87,7 @@ fn left(store: &Store, rings: bool) -> Result<Option<String>, StoreFault> {
     if let Some((vat, ())) = store.scan::<DoomedVats>(&(), None, 1)?.first() {
         return Ok(Some(format!("rows of the terminated {vat}")));
     }
-    if rings {
+    if excused.references {
         return Ok(None);
     }
     if let Some((id, record)) = store.scan::<Promises>(&(), None, usize::MAX)?.first() {
@@ -136,10 +149,20 @@ impl Checker for Liveness {
 impl Leaks {
     /// For a run of this plan.
     pub fn new(plan: &Plan) -> Self {
-        let faults = [Fault::GivenUp, Fault::Closed, Fault::Forgotten];
-        let excused = faults.iter().any(|fault| plan.rate(*fault) > 0);
-        Self { rings: plan.rings, excused }
+        let faults = [Fault::Liars, Fault::Impatient];
+        let references = plan.rings || faults.iter().any(|fault| plan.rate(*fault) > 0);
+        Self { excused: Excused { references, calls: false } }
     }
+}
+
+/// Whether a kernel ends a conversation in which its peer may know more than it does.
+fn ends_a_conversation(request: &Request) -> bool {
+    matches!(request, Request::GiveUp(_) | Request::ForgetPeer(_) | Request::ClosePeer { .. })
+}
+
+fn has_failed_vats(store: &Store) -> bool {
+    let vats = store.scan::<Vats>(&(), None, usize::MAX).unwrap_or_default();
+    vats.iter().any(|(_, vat)| matches!(vat.status, VatStatus::Failed(_)))
 }
 
 impl Checker for Leaks {
@@ -148,14 +171,19 @@ impl Checker for Leaks {
     }
 
     fn see(&mut self, _kernel: KernelNo, seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
-        if let Seen::Begun { with: BeginsWith::NoStore | BeginsWith::OldCopy, .. } = seen {
-            self.excused = true;
+        match seen {
+            Seen::Begun { with: BeginsWith::NoStore, .. } => self.excused.references = true,
+            Seen::Begun { with: BeginsWith::OldCopy, .. } => self.excused = Excused { references: true, calls: true },
+            Seen::Event(Event::Asked(_, request)) => self.excused.references |= ends_a_conversation(request),
+            _ => {}
         }
         Ok(())
     }
 
     fn at_the_end(&mut self, machines: &[Machine]) -> Result<(), String> {
-        in_every_store(machines, |store| left(store, self.rings || self.excused))
+        let stores = machines.iter().filter_map(Machine::node).map(sturdy_node::Node::store);
+        self.excused.references |= stores.into_iter().any(has_failed_vats);
+        in_every_store(machines, |store| left(store, self.excused))
     }
 }
 
@@ -188,8 +216,8 @@ mod tests {
         PromiseRecord { refs: 1, state }
     }
 
-    fn is_left(store: &Store, rings: bool) -> bool {
-        left(store, rings).expect("it can be read").is_some()
+    fn is_left(store: &Store, references: bool) -> bool {
+        left(store, Excused { references, calls: false }).expect("it can be read").is_some()
     }
 
     fn does_wait(store: &Store) -> bool {

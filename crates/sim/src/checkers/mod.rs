@@ -15,6 +15,7 @@ mod honest;
 mod incarnations;
 mod leaks;
 pub mod lines;
+mod money;
 mod only_given;
 #[cfg(test)]
 mod testing;
@@ -29,6 +30,7 @@ pub use exactly_once::ExactlyOnce;
 pub use honest::Honest;
 pub use incarnations::Incarnations;
 pub use leaks::{Leaks, Liveness};
+pub use money::Money;
 pub use only_given::OnlyGiven;
 
 use crate::machine::Machine;
@@ -81,16 +83,17 @@ pub const NAMES: &[&str] = &[
     "only_given",
     "counts",
     "bounded",
+    "money",
     "liveness",
+    "no_leaks",
     "acks_in_time",
     "honest",
 ];
 
-/// All that run in every world. [`Leaks`] does not: it cannot yet tell a leak from an answer that a host has forgotten to
-/// acknowledge.
+/// All that run in every world.
 pub fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
     vec![
-        Box::new(ExactlyOnce::default()),
+        Box::new(ExactlyOnce::new(plan)),
         Box::new(DurableBeforeSeen::default()),
         Box::new(AtomicTurns::default()),
         Box::new(EveryResultEnds::default()),
@@ -98,7 +101,9 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
         Box::new(OnlyGiven::default()),
         Box::new(Counts::default()),
         Box::new(Bounded::new(plan)),
+        Box::new(Money::new(plan)),
         Box::new(Liveness),
+        Box::new(Leaks::new(plan)),
         Box::new(AcksInTime::default()),
         Box::new(Honest::new(plan)),
     ]

@@ -15,7 +15,7 @@ use crate::actor::MessageName;
 use crate::liar::FORGED;
 use crate::machine::Machine;
 use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Event, Request};
 use sturdy_store::{ClistByKref, Objects, Owner, Read, Store, VatCursors};
 use sturdy_types::{Delivery, Incarnation, KRef, Message, Outcome, Resolution, RunId, Syscall, VRef, VatId};
@@ -60,8 +60,13 @@ pub struct OnlyGiven {
     /// Imports that were learned, so that they can be forgotten with what was not durable.
     learned: BTreeMap<KernelNo, Facts<(VatId, VRef)>>,
     messages: BTreeMap<MessageName, Named>,
-    /// What the value of each settled promise mentions.
-    settled: BTreeMap<Identity, Vec<Vec<Known>>>,
+    /// What the value of each settled promise mentions, by the number of the settlement.
+    settled: BTreeMap<Identity, BTreeMap<u64, Vec<Known>>>,
+    settlements: u64,
+    /// Settlements, so that they can be forgotten with what was not durable.
+    decided: BTreeMap<KernelNo, Facts<(Identity, u64)>>,
+    /// Promises whose settlement was forgotten with a store that was set back: who was told before remembers.
+    doubtful: BTreeSet<Identity>,
 }
 
 /// Whether something may be the same.
@@ -143,19 +148,28 @@ impl OnlyGiven {
         let Some(promise) = self.meaning(place, run, one.promise) else { return Ok(()) };
         let values = self.settled.get(&promise).cloned().unwrap_or_default();
         let slots = &one.value.slots;
-        if slots.is_empty() {
-            return Ok(()); // a kernel may reject anything, without mentioning anything
+        // A kernel may reject anything, without mentioning anything.
+        if slots.is_empty() || self.doubtful.contains(&promise) {
+            return Ok(());
         }
         let meanings: Vec<Known> = slots.iter().map(|slot| self.meaning(place, run, *slot)).collect();
         let fits = |value: &&Vec<Known>| {
             value.len() == slots.len() && value.iter().zip(&meanings).all(|(one, other)| same(*one, *other))
         };
-        match values.iter().rev().find(fits).cloned() {
+        match values.values().rev().find(fits).cloned() {
             Some(value) => self.all_told(place, run, slots, &value),
             // A settlement by a rejected promise that the message went to, or by a host: nobody to compare with.
             None if values.is_empty() => Ok(()),
             None => {
                 Err(format!("{promise:?} was settled with one of {values:?}, and {} is told {meanings:?}", place.1))
+            }
+        }
+    }
+
+    fn undecide(&mut self, settlements: Vec<(Identity, u64)>) {
+        for (promise, number) in settlements {
+            if let Some(values) = self.settled.get_mut(&promise) {
+                values.remove(&number);
             }
         }
     }
@@ -172,7 +186,9 @@ impl OnlyGiven {
                     for one in batch {
                         let value = one.value.slots.iter().map(|slot| self.meaning(place, run, *slot)).collect();
                         if let Some(promise) = self.meaning(place, run, one.promise) {
-                            self.settled.entry(promise).or_default().push(value);
+                            self.settlements += 1;
+                            self.settled.entry(promise).or_default().insert(self.settlements, value);
+                            self.decided.entry(place.0).or_default().add((promise, self.settlements));
                         }
                     }
                 }
@@ -246,13 +262,22 @@ impl Checker for OnlyGiven {
             }
             Seen::Committed(commit) => {
                 self.learned.entry(kernel).or_default().committed(*commit);
+                self.decided.entry(kernel).or_default().committed(*commit);
             }
             Seen::Ended => {
                 for (vat, name) in self.learned.entry(kernel).or_default().ended() {
                     self.forget((kernel, vat), name);
                 }
+                let undone = self.decided.entry(kernel).or_default().ended();
+                self.undecide(undone);
             }
-            Seen::Begun { with, process, incarnation, .. } => self.begins(kernel, *with, *incarnation, process.boot),
+            Seen::Begun { with, process, incarnation, back_to } => {
+                self.begins(kernel, *with, *incarnation, process.boot);
+                if *with == BeginsWith::OldCopy {
+                    let undone = self.decided.entry(kernel).or_default().begun(*back_to);
+                    self.doubtful.extend(undone.into_iter().map(|(promise, _)| promise));
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -356,5 +381,24 @@ mod tests {
         let [(_, sent), (_, told)] = given(2, &[OTHER], &[VRef::Import(1)]);
         checker.see(0, &sent, &[]).expect("nothing is wrong");
         assert!(checker.see(1, &told, &[]).is_ok(), "the number is given out again");
+    }
+
+    #[test]
+    fn a_settlement_that_was_lost_with_its_process_says_nothing() {
+        let known = given(1, &[OBJECT], &[VRef::Import(1)]);
+        let settles = |slot| Syscall::Resolve(vec![settled(VRef::PromiseExport(7), false, "#[]", &[slot])]);
+        let told_of = |seen: Vec<(KernelNo, Seen)>| {
+            let mut checker = after(&known);
+            for (kernel, seen) in seen {
+                checker.see(kernel, &seen, &[]).expect("nothing is wrong");
+            }
+            let batch = vec![settled(VRef::PromiseExport(7), true, "#[]", &[OTHER])];
+            checker.see(0, &told(1, Delivery::Notify(batch)), &[])
+        };
+        assert!(told_of(vec![(0, says(1, vec![settles(OBJECT)]))]).is_err());
+        assert!(told_of(vec![(0, says(1, vec![settles(OBJECT)])), (0, Seen::Ended)]).is_ok());
+        let back = begun(BeginsWith::OldCopy, 1, 1);
+        let committed = (0, Seen::Committed(3));
+        assert!(told_of(vec![(0, says(1, vec![settles(OBJECT)])), committed, (0, Seen::Ended), (0, back)]).is_ok());
     }
 }

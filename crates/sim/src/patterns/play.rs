@@ -16,12 +16,12 @@ use sturdy_types::{CallId, CapData, ClusterConfig, KRef, OcapUrl, Oid, VatConfig
 /// How often a host asks again, or begins again.
 const PATIENCE: u32 = 5;
 
-/// What a call may be told when a heap was lost.
-const EXCUSES: &[&str] = &["VAT_RESTARTED", "OBJECT_DELETED", LOST];
+/// What a call or a redemption may be told when a heap was lost. A URL outlives its process, but not the object that it
+/// stands for when that lived in a heap only.
+const EXCUSES: &[&str] = &["VAT_RESTARTED", "OBJECT_DELETED", "there is nothing under this OCAP URL", LOST];
 
 /// What a call may be told when a store was lost.
-const EXCUSES_OF_A_LOST_STORE: &[&str] =
-    &["PEER_RESTARTED", "CONNECTION_LOST", "ENDPOINT_UNREACHABLE", "there is nothing under this URL"];
+const EXCUSES_OF_A_LOST_STORE: &[&str] = &["PEER_RESTARTED", "CONNECTION_LOST", "ENDPOINT_UNREACHABLE"];
 
 /// What a pattern came to when all was as expected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
