@@ -304,6 +304,7 @@ impl Checker for Money {
                 self.facts.entry(kernel).or_default().committed(*commit);
             }
             Seen::Ended => {
+                self.waiting.retain(|(of, ..), _| *of != kernel);
                 let lost = self.facts.entry(kernel).or_default().ended();
                 self.undo(kernel, &lost, false);
             }
