@@ -116,6 +116,11 @@ impl ExactlyOnce {
         for name in self.said.entry(kernel).or_default().ended() {
             self.sent.remove(&name);
         }
+        // Heaps end with their process. One of a store that begins anew may bear the number of one before.
+        self.answers.retain(|((of, ..), _), _| *of != kernel);
+        for sent in self.sent.values_mut().filter(|sent| sent.heap.0 == kernel) {
+            sent.waits = false;
+        }
     }
 
     /// The first message that was lost without a word.
