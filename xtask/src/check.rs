@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask check`. Always: run in the workspace's root, with the standard input closed, so that nothing
 //! waits for a person.
 
-use crate::tidy;
+use crate::{sim, tidy};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +9,9 @@ use std::time::Instant;
 
 /// The version that `.ci/run` installs.
 const DENY_HINT: &str = "skipped: cargo-deny is not installed (`.ci/run` installs it)";
+
+/// Worlds that every change must bear: half a minute on two cores.
+const SEEDS: &str = "500";
 
 /// Every check.
 pub fn everything() -> Result<(), String> {
@@ -24,6 +27,7 @@ pub fn everything() -> Result<(), String> {
     let total = step("test", test)?;
     let defects = ["test", "-p", "sturdy-sim", "--profile", "sim", "--features", "defects", "--test", "defects"];
     step("defects", || run("cargo", &defects, "a checker does not notice what it has noticed before"))?;
+    step("sim", || sim::sim(&["--seeds", SEEDS]))?;
     println!("xtask: every check passed; tests: {total}");
     Ok(())
 }

@@ -110,16 +110,30 @@ impl Links {
         // A connection may end before it is bound: whoever was to be reached by it is dialled again.
         self.wanted.extend(self.dialling.remove(&link.peer));
         match link.bound {
-            Some(Binding { remote, .. }) => {
-                self.wanted.insert(remote);
-                let clears = |talk: &Talk| talk.connection == connection || defect::broken(Defect::OldEndClearsNew);
-                if self.talks.get(&remote).is_some_and(clears) {
-                    self.talks.remove(&remote);
+            Some(bound) => {
+                self.wanted.insert(bound.remote);
+                if self.talks.get(&bound.remote).is_some_and(|talk| talk.connection == connection) {
+                    self.talk_elsewhere(bound);
+                } else if defect::broken(Defect::OldEndClearsNew) {
+                    self.talks.remove(&bound.remote);
                 }
                 Ended::Otherwise
             }
             None if link.side == Side::Dialler && !link.answered => Ended::Unanswered(link.peer),
             None => Ended::Otherwise,
+        }
+    }
+
+    /// The connection on which we talked is gone. When both sides have dialled there is another one, which the host
+    /// takes for reason enough not to dial: we talk on there.
+    fn talk_elsewhere(&mut self, bound: Binding) {
+        let Some(talk) = self.talks.remove(&bound.remote) else { return };
+        let speaks = |(_, link): &(&ConnectionId, &Link)| link.bound == Some(bound);
+        if let Some((&connection, _)) = self.open.iter().rev().find(speaks) {
+            let first = talk.pacer.first_unacknowledged();
+            // What was to be acknowledged still is; one time too often does no harm.
+            let talk = Talk::new(connection, bound.kind, first, talk.heard + 1);
+            self.talks.insert(bound.remote, talk);
         }
     }
 

@@ -102,3 +102,36 @@ fn both_dial_at_once_with_unacknowledged_traffic() {
         }
     }
 }
+
+/// Both have dialled, and one of the two connections breaks: they talk on over the other, whichever it was. A transport
+/// that has a connection dials no other.
+#[test]
+fn when_one_of_two_connections_breaks_the_other_takes_over() {
+    for which in 0..2 {
+        let mut w = Worlds::new(&[&["alice"], &["bob"]]);
+        let alice = w.introduce(0, "alice", 1);
+        w.tell(1, "bob", "keep $0", &[alice]);
+        w.cut_off(0);
+        w.run();
+        w.up = false;
+        w.cut_off(0);
+        w.dial(0, 1);
+        w.dial(1, 0);
+        w.run();
+        w.tell_later(1, "bob", "times 3 ask o-1 go{i}() -> p+1{i}", &[]);
+        w.run_world(1);
+        w.break_line(w.connections() - which);
+        w.run();
+        assert_eq!(w.info(1, 0).pending_messages, 0);
+        let told = w.stages[0].told();
+        for call in 1..=3 {
+            assert_eq!(told.matches(&format!(" go{call}()")).count(), 1, "{told}");
+        }
+        w.break_line(w.newest());
+        assert!(w.has_no_connection());
+        w.up = true;
+        w.tell_later(1, "bob", "send o-1 again()", &[]);
+        w.run();
+        assert!(w.stages[0].told().contains(" again()"), "then somebody dials");
+    }
+}

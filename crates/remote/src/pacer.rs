@@ -134,6 +134,11 @@ impl Pacer {
         self.next
     }
 
+    /// The first number that the peer has not acknowledged.
+    pub fn first_unacknowledged(&self) -> u64 {
+        self.flying.front().map_or(self.next, |flying| flying.seq)
+    }
+
     /// A message was put on the wire; it carried an acknowledgement of everything received when it was made, which may
     /// be older than what is owed, so an owed one stays owed unless `acknowledges_all`.
     pub fn sent(&mut self, now: Millis, seq: u64, bytes: usize, carried: Carried) {

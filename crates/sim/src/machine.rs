@@ -175,6 +175,7 @@ impl Machine {
     /// After so many good ones, writes fail until a process begins.
     pub fn fail_writes_after(&mut self, good: u64) {
         self.disk_fails = true;
+        self.before_write = None; // a disk has one fault of writes at a time
         self.disk.fail_applies_after(good);
     }
 

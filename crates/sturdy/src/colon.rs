@@ -2,10 +2,10 @@
 
 use crate::out::{self, End};
 use crate::peers::{self, Told};
-use crate::session::{Done, Names, Session};
+use crate::session::{Done, Form, Names, Session, print_json};
 use crate::show;
 use sturdy_daemon::{Answer, Request, RequestError};
-use sturdy_types::{KRef, SubclusterId, VatId};
+use sturdy_types::{KRef, SubclusterId, VatId, json_string};
 
 const HELP: &str = "\
 name.method(1, 'two', {three: [3n, true]}, $1)   call a method; the result is printed
@@ -69,7 +69,13 @@ pub async fn command(session: &mut Session, line: &str) -> Result<Next, End> {
         _ => Err(Failed::Told(format!("there is no command {}; :help lists them", show::tame(command)))),
     };
     match answer {
-        Ok(text) => out::result(&text).map(|()| Next::Line(Done::Well)),
+        Ok(text) => {
+            match session.form {
+                Form::Values => out::result(&text)?,
+                Form::Json => print_json(line, &json_string(&text))?,
+            }
+            Ok(Next::Line(Done::Well))
+        }
         Err(failed) => failed.tell(session, line),
     }
 }

@@ -136,6 +136,14 @@ impl Worlds {
         self.tell_disconnected();
     }
 
+    /// One connection breaks, and both sides hear of it.
+    pub fn break_line(&mut self, connection: u64) {
+        let line = self.lines.get_mut(&connection).expect("it is there");
+        line.on_the_way = Default::default();
+        line.ends = [line.ends[0] | BROKEN, line.ends[1] | BROKEN];
+        self.tell_disconnected();
+    }
+
     fn tell_disconnected(&mut self) {
         let broken: Vec<u64> =
             self.lines.iter().filter(|(_, line)| line.ends[0] & BROKEN != 0).map(|(id, _)| *id).collect();

@@ -9,7 +9,7 @@
 
 use super::Checker;
 use super::facts::Facts;
-use super::lines::{Lines, Said, said};
+use super::lines::{Lines, Said, refuses, said};
 use crate::actor::MessageName;
 use crate::machine::{Machine, peer};
 use crate::seen::{CrankFate, KernelNo, Seen};
@@ -72,11 +72,6 @@ fn leaves(disk: &Store, other: KernelNo, conversation: Option<u64>, frame: &[u8]
         (Said::Message { seq, .. }, _) => Err(format!("message {seq} is of no conversation that is on the disk")),
         (Said::Ack(ack), _) => Err(format!("{ack} is acknowledged in no conversation that is on the disk")),
     }
-}
-
-/// Whether a message says that there is nothing under a URL.
-fn refuses(frame: &[u8]) -> bool {
-    std::str::from_utf8(frame).is_ok_and(|text| text.contains(",\"method\":\"redeemURLReply\",\"params\":[false,"))
 }
 
 fn acknowledges(cursor: &RemoteCursor, ack: u64) -> Result<(), String> {

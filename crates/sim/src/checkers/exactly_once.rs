@@ -110,6 +110,7 @@ impl ExactlyOnce {
         self.asked.retain(|(of, _), _| *of != kernel);
         self.calls.retain(|(of, _), _| *of != kernel);
         self.early.retain(|(of, _)| *of != kernel);
+        self.answers.retain(|((of, ..), _), _| *of != kernel);
         let lost = self.facts.entry(kernel).or_default().ended();
         self.forget(&lost);
         for name in self.said.entry(kernel).or_default().ended() {

@@ -5,10 +5,11 @@
 //! which its store says is the present one, with the incarnations that both stores really had.
 //!
 //! Lenient: frames that a kernel heard before its store was set back count as heard, and a kernel whose store was set
-//! back may give a number another content (the known limit of stores that are set back behind everybody's back).
+//! back may give a number another content (the known limit of stores that are set back behind everybody's back). That there
+//! is nothing under a URL may be said under a number to a stranger whom nobody remembers afterwards.
 
 use super::Checker;
-use super::lines::{Conversation, Lines, Said, digest, kernel_of, said};
+use super::lines::{Conversation, Lines, Said, digest, kernel_of, refuses, said};
 use crate::machine::{Machine, peer};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,8 @@ pub struct Incarnations {
     branches: BTreeMap<KernelNo, u32>,
     /// What was written under each number: in which branch of its writer, and a digest.
     written: BTreeMap<(KernelNo, Conversation, u64), Vec<(u32, u64)>>,
+    /// Digests of messages that only say that there is nothing under a URL.
+    refusals: BTreeSet<u64>,
     heard: BTreeMap<(KernelNo, Conversation), Heard>,
 }
 
@@ -79,7 +82,13 @@ impl Incarnations {
                 let branch = self.branches.get(&kernel).copied().unwrap_or(0);
                 let known = self.written.entry((kernel, conversation, seq)).or_default();
                 let version = (branch, digest(frame));
-                if known.iter().any(|(other, digest)| *other == branch && *digest != version.1) {
+                if refuses(frame) {
+                    self.refusals.insert(version.1);
+                }
+                let counts = |digest: u64| !self.refusals.contains(&digest);
+                let is_other =
+                    |(other, digest): &(u32, u64)| *other == branch && *digest != version.1 && counts(*digest);
+                if counts(version.1) && known.iter().any(is_other) {
                     return Err(format!("kernel {kernel} repeats message {seq} of {conversation:?} with other bytes"));
                 }
                 if !known.contains(&version) {

@@ -103,6 +103,11 @@ fn hello(text: &str) -> Option<Said<'_>> {
     Some(Said::Hello { incarnation, answers: rest.starts_with("Ack"), stands })
 }
 
+/// Whether a message says that there is nothing under a URL.
+pub fn refuses(frame: &[u8]) -> bool {
+    std::str::from_utf8(frame).is_ok_and(|text| text.contains(",\"method\":\"redeemURLReply\",\"params\":[false,"))
+}
+
 /// The kernel behind a peer id.
 pub fn kernel_of(peer_id: &str) -> Option<KernelNo> {
     let number = peer_id.strip_prefix("peer")?.parse().ok()?;

@@ -1,0 +1,179 @@
+//! Daemons that talk to each other over TCP on this host: what a host of the library sees.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use sturdy_daemon::{
+    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, NetworkSwitch, Place, RemoteState,
+    Report, Request, RequestError, Runtimes, UrlTerms, identity_file,
+};
+use sturdy_smallcaps::extract_single_ref;
+use sturdy_store::MemoryEngine;
+use sturdy_types::{CapData, ClusterConfig, CodeSpec, KRef, ObjectId, RuntimeKind, VRef, VatConfig};
+use sturdy_vat::{Call, Crank, NativeRuntime, Object, Reply, error_value};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Counts; `again` works for ever, one delivery at a time.
+struct Counter;
+
+impl Object for Counter {
+    fn call(&self, crank: &mut Crank<'_>, call: &Call<'_>) -> Reply {
+        match call.method {
+            "bootstrap" => Reply::Value(CapData::plain("#\"up\"")),
+            "increment" => {
+                let count: u64 = crank.get("count").map_or(0, |text| text.parse().unwrap()) + 1;
+                crank.set("count", count.to_string());
+                Reply::Value(CapData::plain(format!("#{count}")))
+            }
+            "again" => {
+                crank.send_only(VRef::ROOT, "again", "[]", vec![]);
+                Reply::Value(CapData::plain("#\"#undefined\""))
+            }
+            _ => Reply::Error(error_value("no such method")),
+        }
+    }
+}
+
+/// A daemon, and where it listens.
+struct Kernel {
+    daemon: Daemon,
+    addresses: UnboundedReceiver<String>,
+}
+
+impl Kernel {
+    async fn start(place: Place, listen: &str, change: impl FnOnce(&mut DaemonConfig)) -> Self {
+        let mut config = DaemonConfig::new(place);
+        let (told, addresses) = unbounded_channel();
+        config.reporter = Arc::new(move |report| {
+            if let Report::Network(NetworkNews::Listening(address)) = report {
+                let _test_has_ended = told.send(address);
+            }
+        });
+        config.runtimes = Box::new(|log| {
+            let mut native = NativeRuntime::new();
+            native.register("counter", |_, _| Ok(Rc::new(Counter)));
+            Runtimes::standard(log).with_native(native)
+        });
+        config.network = Some(NetworkConfig { listen: vec![listen.to_owned()], ..NetworkConfig::default() });
+        change(&mut config);
+        Self { daemon: Daemon::start(config).await.unwrap(), addresses }
+    }
+
+    fn handle(&self) -> Handle {
+        self.daemon.handle()
+    }
+
+    /// Where it listens, without its peer id.
+    async fn address(&mut self) -> String {
+        let address = self.addresses.recv().await.unwrap();
+        address.split("/p2p/").next().unwrap().to_owned()
+    }
+}
+
+fn memory() -> Place {
+    Place::Engine(Box::new(|| Box::new(MemoryEngine::default())))
+}
+
+fn home(path: &Path) -> Place {
+    Place::Home(path.to_owned())
+}
+
+const ANY: &str = "/ip4/127.0.0.1/tcp/0";
+
+async fn launch(kernel: &Handle) -> KRef {
+    let code = CodeSpec { runtime: RuntimeKind::Native, entry: "counter".into(), modules: Vec::new() };
+    let vat = VatConfig { code, parameters: "#{}".into(), globals: Vec::new() };
+    let config = ClusterConfig { bootstrap: "a".into(), vats: vec![("a".into(), vat)], services: Vec::new() };
+    let request = LaunchRequest { config, sources: Vec::new(), system_name: None, label: None };
+    match kernel.request(Request::Launch(Box::new(request))).await.unwrap() {
+        Answer::Launched { root, .. } => root.into(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn methargs(method: &str) -> CapData<KRef> {
+    CapData::plain(format!("#[\"{method}\",[]]"))
+}
+
+/// What `to` gets for a URL of an object of `from`.
+async fn give(from: &Handle, object: KRef, to: &Handle) -> KRef {
+    let issued = from.issue_url(object, UrlTerms::default()).await.unwrap();
+    let settled = to.redeem_url(issued.url, None).await.unwrap();
+    assert!(!settled.rejected, "{settled:?}");
+    *extract_single_ref(&settled.value).unwrap()
+}
+
+#[tokio::test]
+async fn a_slow_kernel_makes_its_peers_wait_and_loses_nothing() {
+    let slow = |config: &mut DaemonConfig| {
+        config.limits.frames_ahead = 1;
+        config.limits.frames_per_round = 1;
+    };
+    let mut a = Kernel::start(memory(), ANY, slow).await;
+    let b = Kernel::start(memory(), ANY, |_| {}).await;
+    let (at_a, at_b) = (a.handle(), b.handle());
+    a.address().await;
+    let busy = launch(&at_a).await;
+    let far = give(&at_a, launch(&at_a).await, &at_b).await;
+    // From now on there is always a delivery due.
+    at_a.call(busy, methargs("again"), None).await.unwrap();
+    let calls: Vec<_> = (0..300)
+        .map(|_| {
+            let kernel = at_b.clone();
+            tokio::spawn(async move { kernel.call(far, methargs("increment"), None).await.unwrap().value.body })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await.unwrap().trim_start_matches('#').parse::<u64>().unwrap());
+    }
+    answers.sort_unstable();
+    assert_eq!(answers, (1..=300).collect::<Vec<_>>());
+    a.daemon.shutdown().await;
+    b.daemon.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_restarted_kernel_is_found_at_the_same_address_with_the_same_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut a = Kernel::start(home(dir.path()), ANY, |_| {}).await;
+    let b = Kernel::start(memory(), ANY, |_| {}).await;
+    let at_b = b.handle();
+    let (address, peer) = (a.address().await, a.handle().network().await.unwrap().peer_id);
+    let far = give(&a.handle(), launch(&a.handle()).await, &at_b).await;
+    for life in 1..=3 {
+        let settled = at_b.call(far, methargs("increment"), None).await.unwrap();
+        assert_eq!(settled.value.body, format!("#{life}"));
+        a.daemon.shutdown().await;
+        // Meanwhile somebody calls; it is answered by the next life.
+        a = Kernel::start(home(dir.path()), &address, |_| {}).await;
+        assert_eq!(a.handle().network().await.unwrap().peer_id, peer);
+    }
+    let views = at_b.peers().await.unwrap();
+    assert_eq!(views.len(), 1);
+    assert_eq!((&views[0].info.peer, views[0].info.state), (&peer, RemoteState::Open));
+    // An identity that cannot be used is no reason for another one, and no network begins without it.
+    a.daemon.shutdown().await;
+    std::fs::write(identity_file(dir.path()), "nonsense").unwrap();
+    let mut config = DaemonConfig::new(home(dir.path()));
+    config.network = Some(NetworkConfig::default());
+    let error = Daemon::start(config).await.err().expect("it does not start").to_string();
+    assert!(error.contains("identity"), "{error}");
+    // Without a network only what needs it is refused.
+    let daemon = Daemon::start(DaemonConfig::new(home(dir.path()))).await.unwrap();
+    let refused = daemon.handle().issue_url(KRef::Object(ObjectId(4)), UrlTerms::default()).await;
+    assert!(matches!(refused, Err(RequestError::Identity(_))), "{refused:?}");
+    daemon.shutdown().await;
+    b.daemon.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_a_network_no_socket_is_opened_and_urls_of_its_own_work() {
+    let daemon = Daemon::start(DaemonConfig::new(memory())).await.unwrap();
+    let kernel = daemon.handle();
+    let network = kernel.network().await.unwrap();
+    assert_eq!((network.switch, network.addresses.len(), network.hints.len()), (NetworkSwitch::Off, 0, 0));
+    let facet = kernel.status().await.unwrap().services[0].object;
+    assert_eq!(give(&kernel, facet.into(), &kernel).await, facet.into());
+    daemon.shutdown().await;
+}

@@ -1,0 +1,254 @@
+//! Kernels that call each other: real processes, real stores, real sockets of this host.
+
+mod common;
+
+use common::Place;
+use common::kernels::{HANG, Kernel, TCP, party};
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// `b` gets the root of `a` under the name `alice`, at its prompt and in its vat.
+fn acquaint(a: &mut Kernel, b: &mut Kernel) {
+    let url = a.ask_text(":url issue root");
+    b.ask(&format!(":url redeem {url} as alice"));
+    b.ask("root.keep('alice', alice)");
+}
+
+fn entries(kernel: &mut Kernel) -> Vec<String> {
+    serde_json::from_value(kernel.ask("root.entries()")).unwrap()
+}
+
+fn call_each_other(listen: &str) {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", listen]);
+    let mut b = Kernel::start(&home_b, &["--listen", listen]);
+    acquaint(&mut a, &mut b);
+    assert_eq!(b.ask("alice.add('from the prompt')"), 1);
+    assert_eq!(b.ask("root.call('alice', 'add', ['from a vat'])"), 2);
+    assert_eq!(entries(&mut a), ["from the prompt", "from a vat"]);
+    assert_eq!(b.ask("alice.greet(root)"), "hello B", "and back");
+    assert_eq!(b.ask("root.offer('alice')"), 42, "a promise as an argument");
+    b.ask("root.begin('alice')");
+    b.say("root.finish()");
+    a.ask("root.settle('at last')");
+    assert_eq!(b.hear()["value"], "at last", "a promise as a result");
+    assert!(b.refuse("alice.nothing()").contains("nothing"), "an error comes back");
+    let peers = b.ask(":peers");
+    assert_eq!((&peers[0]["connected"], &peers[0]["kind"]), (&"direct".into(), &"sturdy".into()), "{peers}");
+    for (kernel, place) in [(a, &home_a), (b, &home_b)] {
+        kernel.end();
+        place.is_sound();
+    }
+}
+
+#[test]
+fn two_kernels_call_each_other_over_tcp() {
+    call_each_other(TCP);
+}
+
+#[test]
+fn two_kernels_call_each_other_over_quic() {
+    call_each_other("/ip4/127.0.0.1/udp/0/quic-v1");
+}
+
+#[test]
+fn two_kernels_call_each_other_over_websocket() {
+    call_each_other("/ip4/127.0.0.1/tcp/0/ws");
+}
+
+#[test]
+fn vats_issue_and_redeem_urls() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    let url = a.ask_text("root.issue(root)");
+    assert!(url.contains(&a.address()), "it says where A is");
+    b.ask(&format!("root.redeem('{url}', 'alice')"));
+    assert_eq!(b.ask("root.call('alice', 'name', [])"), "A");
+    // Its own URL, too.
+    a.ask(&format!(":url redeem {url} as myself"));
+    assert_eq!(a.ask("myself.name()"), "A");
+    assert!(b.refuse("root.redeem('ocap:nonsense', 'x')").contains("'@'"));
+    let gone = url.replace("ocap:z", "ocap:z1");
+    assert!(b.refuse(&format!("root.redeem('{gone}', 'x')")).contains("URL"));
+}
+
+#[test]
+fn urls_are_listed_revoked_and_limited() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    let once = a.ask_text(":url issue root --once");
+    let many = a.ask_text(":url issue party --expires 2h");
+    b.ask(&format!(":url redeem {once}"));
+    b.refuse(&format!(":url redeem {once} as again"));
+    b.ask(&format!(":url redeem {many} as alice"));
+    b.ask(&format!(":url redeem {many} as alicia"));
+    let list = a.ask(":url list");
+    let uses: Vec<_> = (0..2).map(|index| (&list[index]["uses"], &list[index]["redeemed"])).collect();
+    assert_eq!(uses, [(&"used".into(), &1.into()), (&"many".into(), &2.into())], "{list}");
+    a.ask(":url revoke url2");
+    b.refuse(&format!(":url redeem {many} as late"));
+    assert_eq!(b.ask("alice.name()"), "A", "what was given stays given");
+    for mistake in
+        [":url issue nobody", ":url issue root --expires soon", ":url redeem ocap:x", ":url revoke url9", ":url"]
+    {
+        a.refuse(mistake);
+    }
+    assert!(b.refuse(&format!(":url redeem {many} as root")).contains("something else already"));
+    let told = [a.end(), b.end()].concat();
+    for secret in [once, many] {
+        let secret = &secret["ocap:".len()..secret.find('@').unwrap()];
+        assert!(!told.contains(secret), "a URL is a secret: {told}");
+    }
+}
+
+#[test]
+fn what_is_in_flight_when_a_kernel_is_killed_happens_once() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let (at_a, at_b) = (a.address(), b.address());
+    for round in 0..3 {
+        // The one that is called is killed: the call waits for it.
+        a.kill();
+        b.say(&format!("root.call('alice', 'add', ['waits {round}'])"));
+        a = Kernel::start(&home_a, &["--listen", &at_a]);
+        assert_eq!(b.hear()["ok"], true);
+        // The one that calls is killed: what was told durably is said by the next process.
+        b.ask(&format!("root.tell('alice', 'add', ['told {round}'])"));
+        b.kill();
+        b = Kernel::start(&home_b, &["--listen", &at_b]);
+        a.ask(&format!("root.when('told {round}')"));
+    }
+    let expected: Vec<_> = (0..3).flat_map(|round| [format!("waits {round}"), format!("told {round}")]).collect();
+    assert_eq!(entries(&mut a), expected, "each once, in order");
+    for (kernel, place) in [(a, &home_a), (b, &home_b)] {
+        kernel.end();
+        place.is_sound();
+    }
+}
+
+#[test]
+fn a_kernel_that_has_lost_its_store_is_itself_and_says_so() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let url = a.ask_text(":url issue root");
+    let (at_a, before) = (a.address(), b.ask(":peers"));
+    a.kill();
+    std::fs::remove_dir_all(home_a.home().join("store")).unwrap();
+    b.say("root.call('alice', 'add', ['lost'])");
+    let mut a = Kernel::start(&home_a, &["--listen", &at_a]);
+    assert!(b.refusal().contains("PEER_RESTARTED"));
+    assert!(b.refuse("root.call('alice', 'add', ['lost'])").contains("OBJECT_DELETED"), "and stays lost");
+    let after = b.ask(":peers");
+    assert_eq!((&after[0]["peer"], after.as_array().unwrap().len()), (&before[0]["peer"], 1), "{after}");
+    assert_ne!(after[0]["incarnation"], before[0]["incarnation"]);
+    b.refuse(&format!(":url redeem {url} as old"));
+    let url = a.ask_text(":url issue root");
+    b.ask(&format!(":url redeem {url} as alicia"));
+    assert_eq!(b.ask("alicia.entries()"), serde_json::json!([]));
+}
+
+#[test]
+fn through_a_relay_with_no_direct_address() {
+    let (middle, home_a, home_b) = (Place::new(), party("A"), party("B"));
+    let (relay, at) = Kernel::relay(&middle);
+    let mut a = Kernel::start(&home_a, &["--relay", &at]);
+    let mut b = Kernel::start(&home_b, &["--relay", &at]);
+    a.note("has a place for this kernel");
+    let url = a.ask_text(":url issue root");
+    assert!(url.ends_with(&format!(",{at}")), "the only way that it tells");
+    b.ask(&format!(":url redeem {url} as alice"));
+    assert_eq!(b.ask("alice.greet(root)"), "hello B");
+    assert_eq!(b.ask(":peers")[0]["connected"], "relayed");
+    relay.kill();
+}
+
+#[test]
+fn a_peer_is_closed_and_reconnected() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let peer = b.ask(":peers")[0]["peer"].as_str().unwrap().to_owned();
+    b.ask(&format!(":peers close {}", &peer[peer.len() - 6..]));
+    assert!(b.refuse("alice.name()").contains("CONNECTION_CLOSED"));
+    assert_eq!(b.ask(":peers")[0]["state"], "closed");
+    // It stays so.
+    b.kill();
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    assert!(b.refuse("root.call('alice', 'name', [])").contains("CONNECTION_CLOSED"));
+    b.ask(":peers reconnect r1");
+    assert_eq!(b.ask("root.call('alice', 'name', [])"), "A");
+    b.ask(":peers forget r1");
+    assert!(b.refuse("root.call('alice', 'name', [])").contains("OBJECT_DELETED"));
+    for mistake in [":peers close nobody", ":peers give-up", ":peers what r1"] {
+        b.refuse(mistake);
+    }
+}
+
+#[test]
+fn a_kernel_without_a_network_says_so() {
+    let home = party("A");
+    let run = home.pipe("cluster.json", &["--json"], ":url issue root\n:peers\n");
+    let (shown, told) = (common::text(&run.stdout), common::text(&run.stderr));
+    assert!(shown.contains("ocap:z") && told.contains("nobody reaches this kernel"), "{shown}{told}");
+    let url = shown.split('"').find(|part| part.starts_with("ocap:z")).unwrap();
+    let again = home.pipe("cluster.json", &[], &format!(":url redeem {url} as me\nme.name()\n"));
+    assert_eq!(common::text(&again.stdout).lines().last(), Some("\"A\""), "its own URL needs no network");
+    let other = url.replace("ocap:z", "ocap:z2").replace("12D3KooW", "12D3KooX");
+    let refused = home.pipe("cluster.json", &[], &format!(":url redeem {other}\n"));
+    assert!(common::text(&refused.stderr).contains("peer"), "{}", common::text(&refused.stderr));
+    for (wrong, why) in [("nowhere", "no address"), ("/ip4/127.0.0.1/tcp/x", "no address")] {
+        let refused = home.run("cluster.json", &["--listen", wrong, "--call", "root.name()"]);
+        assert!(common::text(&refused.stderr).contains(why), "{}", common::text(&refused.stderr));
+    }
+    let refused = home.run("cluster.json", &["--relay", "/ip4/127.0.0.1/tcp/1", "--call", "root.name()"]);
+    assert!(common::text(&refused.stderr).contains("/p2p/"), "{}", common::text(&refused.stderr));
+}
+
+#[test]
+fn a_reference_that_b_introduces_from_a_to_c_works_and_is_collected() {
+    let (home_a, home_b, home_c) = (party("A"), party("B"), party("C"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    let mut c = Kernel::start(&home_c, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let url = c.ask_text(":url issue root");
+    b.ask(&format!("root.redeem('{url}', 'carol')"));
+    b.ask("root.take('alice', 'gift')");
+    let known = |kernel: &mut Kernel| -> BTreeSet<u64> {
+        let mut known = BTreeSet::new();
+        for number in 1..20 {
+            kernel.say(&format!("ko{number}"));
+            if kernel.hear()["ok"] == true {
+                known.insert(number);
+            }
+        }
+        known
+    };
+    let with_gift = known(&mut a);
+    b.ask("root.introduce('carol', 'gift', 'gift')");
+    assert_eq!(c.ask("root.call('gift', 'unwrap', [])"), "a gift");
+    b.ask("root.drop('gift')");
+    b.ask(":reap");
+    assert_eq!(c.ask("root.call('gift', 'unwrap', [])"), "a gift", "C has it in its own right");
+    c.ask("root.drop('gift')");
+    // It is let go of from C by way of B.
+    let began = Instant::now();
+    while known(&mut a).len() == with_gift.len() {
+        assert!(began.elapsed() < HANG, "it is never collected");
+        c.ask(":reap");
+        b.ask(":reap");
+        a.ask(":reap");
+    }
+    assert_eq!(known(&mut a).len(), with_gift.len() - 1);
+    for (kernel, place) in [(a, &home_a), (b, &home_b), (c, &home_c)] {
+        kernel.end();
+        place.is_sound();
+    }
+}
