@@ -32,7 +32,7 @@ pub struct KernelLimits {
     /// Messages for one peer, calls and everything else, at which nothing more is accepted from it. More than what calls,
     /// names and garbage can fill while there is no connection, or two full kernels would wait for each other.
     pub remote_reserved_messages: u64,
-    /// Bytes of messages for one peer at which the value of a settlement is not told any more: `QUEUE_FULL` is, instead.
+    /// Bytes of messages for one peer at which the value of a settlement is not told any more: `CONNECTION_LOST` is.
     pub remote_reserved_bytes: u64,
     /// Names that one peer has allocated: each is room for what we may have to tell of it. A message that would exceed it
     /// is not accepted until there is room. A quarter of it is what we allocate ourselves, then further calls are rejected

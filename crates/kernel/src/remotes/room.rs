@@ -123,7 +123,8 @@ impl Ctx<'_, '_> {
         }
         let full = cursor.outbox_bytes >= self.limits.remote_reserved_bytes
             || (slots > 0 && !self.may_name(cursor, slots as u64));
-        full.then(|| KernelError::new(Code::QueueFull, "there is no room for the value in the conversation"))
+        // Not `QUEUE_FULL`: that says of a call that it has not taken effect, and this one has.
+        full.then(|| KernelError::new(Code::ConnectionLost, "there is no room to tell the peer the value"))
     }
 
     /// Whether a message that cannot be refused may bring new names of ours.
