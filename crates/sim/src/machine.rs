@@ -19,6 +19,8 @@ use sturdy_vat::{SourceReader, StateReader, StateUnreadable, Vat};
 struct Life {
     node: Node,
     heaps: BTreeMap<(VatId, RunId), Box<dyn Vat>>,
+    /// How often each heap was begun: the run of a start that failed is used again.
+    starts: BTreeMap<(VatId, RunId), u32>,
     /// Inner effects that are not made yet.
     pending: VecDeque<Effect>,
     /// An answer that was given before, to give again.
@@ -231,7 +233,13 @@ impl Machine {
         let mut node =
             Node::open(self.disk.engine(), self.incarnation, self.limits.clone()).expect("a store of ours opens");
         node.set_audit_mode(AuditMode::OnRequest);
-        self.life = Some(Life { node, heaps: BTreeMap::new(), pending: VecDeque::new(), last_answer: None });
+        self.life = Some(Life {
+            node,
+            heaps: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            pending: VecDeque::new(),
+            last_answer: None,
+        });
         self.event(now, Event::Boot { died_on, system_names: Vec::new() })
     }
 
@@ -300,7 +308,12 @@ impl Machine {
         let Some(life) = &mut self.life else { return Ok(false) };
         match life.pending.pop_front() {
             Some(Effect::Deliver { vat, run, crank, delivery, .. }) => {
-                let name = stream(self.number, self.process, vat, run);
+                let mut name = stream(self.number, self.process, vat, run);
+                if matches!(delivery, Delivery::Start(_)) {
+                    let starts = life.starts.entry((vat, run)).or_default();
+                    name.run += *starts << 20; // no name is used twice
+                    *starts += 1;
+                }
                 let worked = life.work(self.maker.as_ref(), name, (vat, run), &delivery);
                 let Ok(outcome) = worked else { return Err(Fault::Broken("the vat's state cannot be read".into())) };
                 let event = Event::Delivered { vat, run, crank, outcome: outcome.clone() };
