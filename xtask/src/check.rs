@@ -20,8 +20,13 @@ pub fn everything() -> Result<(), String> {
     // With `--all-targets`, so that tests, examples and benches must compile too.
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     step("clippy", || run("cargo", &clippy, "mend what clippy names"))?;
+    let clippy =
+        ["clippy", "-p", "sturdy-sim", "--features", "defects", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    step("clippy with defects", || run("cargo", &clippy, "mend what clippy names"))?;
     step("deny", deny)?;
     let total = step("test", test)?;
+    let defects = ["test", "-p", "sturdy-sim", "--profile", "sim", "--features", "defects", "--test", "defects"];
+    step("defects", || run("cargo", &defects, "a checker does not notice what it has noticed before"))?;
     step("sim", || sim::sim(&["--seeds", SEEDS]))?;
     println!("xtask: every check passed; tests: {total}");
     Ok(())

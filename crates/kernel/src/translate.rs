@@ -165,7 +165,10 @@ impl Ctx<'_, '_> {
                 None => {
                     self.link(vat, vref, kref);
                     let is_third = |ctx: &Self| Ok::<_, Fault>(ctx.scan::<ClistByKref>(&kref)?.len() > 2);
-                    if defect::broken(Defect::SecondImporterNotCounted) && is_third(self)? {
+                    if defect::broken(Defect::SecondImporterNotCounted)
+                        && matches!(kref, KRef::Object(_))
+                        && is_third(self)?
+                    {
                         continue;
                     }
                     self.hold(kref)?;

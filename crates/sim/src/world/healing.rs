@@ -11,6 +11,9 @@ use sturdy_store::{Outbox, Read, RemoteState, Remotes};
 /// Rounds in which everything must have come to rest.
 const ROUNDS: usize = 3_000;
 
+/// Pieces of work that a kernel has at most in one round.
+const WORK: usize = 50_000;
+
 impl World {
     /// Heals, comes to rest, lets go.
     pub(super) fn heal(&mut self) -> Step {
@@ -87,7 +90,15 @@ impl World {
     pub(super) fn settle(&mut self) -> Step {
         for _ in 0..ROUNDS {
             for kernel in 0..self.machines.len() {
-                while self.work(kernel)? || self.serve(kernel)? {}
+                let mut left = WORK;
+                while self.work(kernel)? || self.serve(kernel)? {
+                    left -= 1;
+                    if left == 0 {
+                        return Err(
+                            self.violation("liveness", format!("kernel {kernel} works and does not come to rest"))
+                        );
+                    }
+                }
                 self.commit(kernel, usize::MAX)?;
             }
             let wishes = self.network.wishes(self.now);
