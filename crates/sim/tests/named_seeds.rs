@@ -1,0 +1,62 @@
+//! Seeds that once showed a defect of the kernel or of the link, kept by the name of what went wrong. Most have a test of
+//! their own beside the mended piece, too; a seed's run changes with the simulator, that test does not.
+
+use sturdy_sim::plan::Plan;
+use sturdy_sim::run::{Verdict, run};
+use sturdy_sim::trace::TraceTo;
+
+/// Runs the worlds of these seeds.
+fn hold(seeds: &[u64]) {
+    for seed in seeds {
+        match run(Plan::from_seed(*seed), TraceTo::Memory) {
+            Verdict::Passed(_) => {}
+            failed => panic!("seed {seed}: {failed:?}"),
+        }
+    }
+}
+
+/// A kernel that forgot a peer dropped what that peer was given; the peer, told only that the conversation ended, kept the
+/// names and answered redemptions and settled promises with them. That counted as an offence, and who waited hung.
+#[test]
+fn what_a_forgotten_peer_still_names_ends_in_an_answer() {
+    hold(&[7, 99, 107, 213, 281, 291, 357, 425, 476, 496]);
+}
+
+/// A store was set back to before it knew a peer; two old greetings moved its conversation on, and a late answer on the
+/// connection that it had dialled itself brought the number back.
+#[test]
+fn a_late_answer_lowers_no_conversation_number() {
+    hold(&[176]);
+}
+
+/// Both sides dialled, and a message on one connection overtook a greeting on the other: the listener took the greeting
+/// for that of a second live copy of the peer, and accused an honest one.
+#[test]
+fn an_overtaken_greeting_accuses_nobody() {
+    hold(&[29, 47, 71, 104, 173, 197]);
+}
+
+/// A result that found no room to be told was told as `QUEUE_FULL`, although the call had taken effect: the payer kept
+/// what it had paid. It is `CONNECTION_LOST` now, which says that nobody knows.
+#[test]
+fn a_result_without_room_is_not_called_undelivered() {
+    hold(&[427]);
+}
+
+/// A small limit of names between two kernels lost honest messages instead of refusing or delaying them.
+#[test]
+fn a_small_limit_of_names_loses_no_honest_message() {
+    hold(&[38, 48, 53, 55, 79]);
+}
+
+/// The number of a run whose start failed is used again: what its messages did was taken for what the next run's did.
+#[test]
+fn a_failed_start_and_the_next_are_told_apart() {
+    hold(&[817, 932]);
+}
+
+/// A commit after which reads fail has happened all the same; and a disk has one fault of writes at a time.
+#[test]
+fn a_commit_that_nobody_hears_of_counts() {
+    hold(&[96, 499]);
+}
