@@ -6,6 +6,7 @@
 mod acks_in_time;
 mod atomic_turns;
 mod bounded;
+mod consumed;
 mod counts;
 mod durable_before_seen;
 mod every_result_ends;
@@ -23,6 +24,7 @@ mod testing;
 pub use acks_in_time::AcksInTime;
 pub use atomic_turns::AtomicTurns;
 pub use bounded::Bounded;
+pub use consumed::Consumed;
 pub use counts::Counts;
 pub use durable_before_seen::DurableBeforeSeen;
 pub use every_result_ends::EveryResultEnds;
@@ -88,6 +90,7 @@ pub const NAMES: &[&str] = &[
     "no_leaks",
     "acks_in_time",
     "honest",
+    "consumed",
 ];
 
 /// All that run in every world.
@@ -106,6 +109,7 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
         Box::new(Leaks::new(plan)),
         Box::new(AcksInTime::default()),
         Box::new(Honest::new(plan)),
+        Box::new(Consumed::new(plan)),
     ]
 }
 
