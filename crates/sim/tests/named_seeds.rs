@@ -8,10 +8,8 @@ use sturdy_sim::trace::TraceTo;
 /// Runs the worlds of these seeds.
 fn hold(seeds: &[u64]) {
     for seed in seeds {
-        match run(Plan::from_seed(*seed), TraceTo::Memory) {
-            Verdict::Passed(_) => {}
-            failed => panic!("seed {seed}: {failed:?}"),
-        }
+        let verdict = run(Plan::from_seed(*seed), TraceTo::Memory);
+        assert!(matches!(verdict, Verdict::Passed(_)), "seed {seed}: {verdict:?}");
     }
 }
 
@@ -59,4 +57,11 @@ fn a_failed_start_and_the_next_are_told_apart() {
 #[test]
 fn a_commit_that_nobody_hears_of_counts() {
     hold(&[96, 499]);
+}
+
+/// Known limit (LINK.md), not mended: a store was set back behind our back and filled the numbers that it had forgotten
+/// before it met its peer again; the peer had heard something else under the number of a redemption, which waits for ever.
+#[test]
+fn a_store_that_was_set_back_unnoticed_keeps_the_rest_of_its_promises() {
+    hold(&[2643]);
 }
