@@ -13,8 +13,8 @@ use crate::event::Notice;
 use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, Receipt};
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{
-    DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, Retiring,
-    RetiringRecord, VatCursors, Withheld, WithheldRecord,
+    DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, RemotesByPeer,
+    Retiring, RetiringRecord, VatCursors, Withheld, WithheldRecord,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, PromiseId, RRef, RemoteId, Resolution};
@@ -100,6 +100,16 @@ pub fn hear_ack(
     ctx.work_off(remote)?;
     ctx.close()?;
     Ok(None)
+}
+
+/// The turn of something that a peer may not say and that has no number: it is written down, and ends its connection
+/// (L13). Of a stranger nothing is kept (L12).
+pub fn offended(ctx: &mut Ctx<'_, '_>, peer: &str, why: String) -> Result<(), Fault> {
+    if let Some(remote) = ctx.get::<RemotesByPeer>(&peer.to_owned())? {
+        ctx.change_remote(remote, |cursor| cursor.offences += 1)?;
+        ctx.notice(Notice::PeerOffended { remote, why });
+    }
+    ctx.close()
 }
 
 /// The turn in which the numbers before `seq` are not waited for any longer: the peer is not of our own kind and has
@@ -324,16 +334,26 @@ impl Ctx<'_, '_> {
         Ok(Ok(()))
     }
 
-    /// The reference tells us again what we told it (wire-protocol §3.5).
+    /// The reference tells us again how promises of ours were settled that we told it of (wire-protocol §3.5). Whatever it
+    /// says of one that is not settled is no echo.
     fn leave_out_echoes(&self, by: Speaker<'_>, batch: &mut Vec<Resolution<RRef>>) -> Result<(), Fault> {
         let mut left = Vec::with_capacity(batch.len());
         for one in batch.drain(..) {
-            if self.check_result(by, one.promise)?.is_ok() {
+            if !self.is_echo(by, one.promise)? {
                 left.push(one);
             }
         }
         *batch = left;
         Ok(())
+    }
+
+    fn is_echo(&self, by: Speaker<'_>, promise: RRef) -> Result<bool, Fault> {
+        let RRef::PromiseImport(number) = promise else { return Ok(false) };
+        Ok(match self.named(by.remote, promise)? {
+            Some(KRef::Promise(id)) => self.decider(id)?.is_none(),
+            Some(KRef::Object(_)) => false,
+            None => number <= by.cursor.last_promise,
+        })
     }
 
     /// The peer settles a promise: at once, or, if later messages could overtake those that went to it, once these have
