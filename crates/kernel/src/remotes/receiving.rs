@@ -334,8 +334,8 @@ impl Ctx<'_, '_> {
         Ok(Ok(()))
     }
 
-    /// The reference tells us again how promises of ours were settled that we told it of (wire-protocol §3.5). Whatever it
-    /// says of one that is not settled is no echo.
+    /// The reference tells us again what we told it (wire-protocol §3.5). What it says of a promise that is not settled is no
+    /// echo.
     fn leave_out_echoes(&self, by: Speaker<'_>, batch: &mut Vec<Resolution<RRef>>) -> Result<(), Fault> {
         let mut left = Vec::with_capacity(batch.len());
         for one in batch.drain(..) {
@@ -348,11 +348,12 @@ impl Ctx<'_, '_> {
     }
 
     fn is_echo(&self, by: Speaker<'_>, promise: RRef) -> Result<bool, Fault> {
-        let RRef::PromiseImport(number) = promise else { return Ok(false) };
-        Ok(match self.named(by.remote, promise)? {
-            Some(KRef::Promise(id)) => self.decider(id)?.is_none(),
-            Some(KRef::Object(_)) => false,
-            None => number <= by.cursor.last_promise,
+        Ok(match (self.named(by.remote, promise)?, promise) {
+            (Some(KRef::Promise(id)), _) => self.decider(id)?.is_none(),
+            // What we have forgotten was settled, or the waiting for it has ended.
+            (None, RRef::PromiseImport(number)) => number <= by.cursor.last_promise,
+            (None, RRef::PromiseExport(number)) => number <= by.cursor.peer_promise,
+            _ => false,
         })
     }
 

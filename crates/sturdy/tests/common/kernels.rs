@@ -99,6 +99,8 @@ export function buildRootObject(_vatPowers, parameters, baggage) {
     async take(from, name) {
       keep(name, await E(kept(from)).gift());
     },
+    // Given away, and not kept.
+    give: to => E(kept(to)).keep('gift', makeDefaultExo('Gift', { unwrap: () => 'a gift' })),
     introduce: (to, name, what) => E(kept(to)).keep(name, kept(what)),
     issue: reference => E(baggage.get('services').ocapURLIssuerService).issue(reference),
     async redeem(url, name) {
@@ -241,6 +243,9 @@ impl Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.told());
+        }
         // A test that has failed leaves nothing behind.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();

@@ -60,15 +60,12 @@ fn what_is_let_go_of_is_collected_on_either_side() {
         let fay = stage.join("fay");
         fay.is_kept("fay", "ro+1");
         // Only what a result carries stays for a `whatever` peer (LINK.md), so the gift comes as an argument.
-        stage.kernel().ask("root.keep('me', root)");
-        stage.kernel().ask("root.take('me', 'gift')");
-        stage.kernel().say("root.introduce('fay', 'gift', 'gift')");
+        stage.kernel().say("root.give('fay')");
         let (methargs, result) = fay.peer.called("ro-1", "keep");
         assert_eq!(methargs["slots"], json!(["ro+2"]));
         fay.peer.settle(&result, "#null", &[]);
         assert_eq!(stage.kernel().hear()["ok"], true);
         assert_eq!(fay.peer.ask("ro-2", "unwrap", json!([])), "#\"a gift\"");
-        stage.kernel().ask("root.drop('gift')");
         stage.kernel().ask(":reap");
         assert_eq!(fay.peer.ask("ro-2", "unwrap", json!([])), "#\"a gift\"", "the peer still has it");
         let before = stage.objects();
