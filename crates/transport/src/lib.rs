@@ -17,6 +17,7 @@ mod gate;
 mod handle;
 mod line;
 mod peers;
+mod pieces;
 pub mod relay;
 mod relays;
 mod start;
