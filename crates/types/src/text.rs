@@ -47,6 +47,16 @@ pub fn json_string(text: &str) -> String {
     out
 }
 
+/// The bytes of [`json_string`], without writing it.
+pub fn json_string_bytes(text: &str) -> usize {
+    let extra = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x8 | 0xc => 1,
+        byte if byte < b' ' => 5,
+        _ => 0,
+    };
+    2 + text.len() + text.bytes().map(extra).sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +76,12 @@ mod tests {
     #[test]
     fn json_strings_escape_what_json_demands() {
         assert_eq!(json_string("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\n\\u0001é\"");
+    }
+    #[test]
+    fn json_strings_are_as_long_as_is_said() {
+        for c in ('\0'..'\u{300}').chain(['€', '😀']) {
+            let text = format!("{c}a{c}");
+            assert_eq!(json_string_bytes(&text), json_string(&text).len(), "{text:?}");
+        }
     }
 }
