@@ -43,6 +43,8 @@ struct Link {
     answered: bool,
     /// A stranger has greeted on it: there is nothing to bind it to.
     greeted: bool,
+    /// A greeting on it was judged. The answer said what the connection is for: a repetition must not change that.
+    judged: bool,
 }
 
 impl Link {
@@ -100,7 +102,8 @@ impl Links {
                 return false;
             }
         }
-        let link = Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false };
+        let link =
+            Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false, judged: false };
         self.open.insert(connection, link);
         true
     }
@@ -149,6 +152,11 @@ impl Links {
         if let Some(link) = self.open.get_mut(&connection) {
             link.greeted = true;
         }
+    }
+
+    /// A greeting is to be judged: true if it is the first on its connection.
+    pub(crate) fn judge_once(&mut self, connection: ConnectionId) -> bool {
+        self.open.get_mut(&connection).is_some_and(|link| !std::mem::replace(&mut link.judged, true))
     }
 
     /// Connections whose handshake takes too long.

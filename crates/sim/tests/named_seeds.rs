@@ -59,6 +59,20 @@ fn a_commit_that_nobody_hears_of_counts() {
     hold(&[96, 499]);
 }
 
+/// Two refusals were on their way to a stranger; the first was lost, the second acknowledged both messages, and the kernel
+/// that had refused restarted: the first redemption counted as heard, and waited for ever.
+#[test]
+fn a_refusal_that_is_lost_is_said_again() {
+    hold(&[7865]);
+}
+
+/// The line repeated the greeting that had told a kernel that its store was set back: judged again, it moved the number of
+/// the conversation on, under a connection that the other side had bound by the first answer.
+#[test]
+fn a_greeting_is_judged_once() {
+    hold(&[5314]);
+}
+
 /// Known limit (LINK.md), not mended: a store was set back behind our back and filled the numbers that it had forgotten
 /// before it met its peer again; the peer had heard something else under the number of a redemption, which waits for ever.
 #[test]
