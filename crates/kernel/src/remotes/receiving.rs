@@ -10,6 +10,7 @@ use super::validate::{Speaker, Target};
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
 use crate::event::Notice;
+use std::ops::Range;
 use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, Receipt};
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{
@@ -150,26 +151,17 @@ impl Ctx<'_, '_> {
         if let Numbered::UpTo(until) = numbered
             && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy
         {
-            self.date(remote, ack, until + 1)?; // so that zero means: not acknowledged
+            self.date(remote, freed, ack, until + 1)?; // so that zero means: not acknowledged
         }
         Ok(Ok(()))
     }
 
-    /// Everything that waited for `ack` waits for the number `until` of the peer from now on.
-    fn date(&mut self, remote: RemoteId, ack: u64, until: u64) -> Result<(), Fault> {
-        let mut after = None;
-        loop {
-            // A few at a time: there may be many, and mostly the first are meant.
-            let rows = self.turn.scan::<Retiring>(&remote, after.as_ref(), FEW_ROWS)?;
-            let (count, last) = (rows.len(), rows.last().map(|(key, _)| *key));
-            for ((_, seq), retiring) in rows {
-                if seq <= ack && retiring.until == 0 {
-                    self.put::<Retiring>(&(remote, seq), &RetiringRecord { until, ..retiring });
-                }
-            }
-            after = last;
-            if count < FEW_ROWS || last.is_none_or(|(_, seq)| seq > ack) {
-                break;
+    /// Everything that waited for `ack` waits for the number `until` of the peer from now on. Notifications are dated when
+    /// they are freed and never later: a peer of our own kind says what it has numbered whenever it acknowledges.
+    fn date(&mut self, remote: RemoteId, freed: Range<u64>, ack: u64, until: u64) -> Result<(), Fault> {
+        for seq in freed {
+            if let Some(retiring) = self.get::<Retiring>(&(remote, seq))? {
+                self.put::<Retiring>(&(remote, seq), &RetiringRecord { until, ..retiring });
             }
         }
         for (key, withheld) in self.scan::<Withheld>(&remote)? {
@@ -184,13 +176,15 @@ impl Ctx<'_, '_> {
     fn work_off(&mut self, remote: RemoteId) -> Result<(), Fault> {
         let cursor = self.remote_cursor(remote)?;
         let due = |until: u64| until != 0 && until - 1 <= cursor.highest_received;
+        let mut few = 1; // mostly the first one is not due yet
         loop {
-            let rows = self.turn.scan::<Retiring>(&remote, None, FEW_ROWS)?;
+            let rows = self.turn.scan::<Retiring>(&remote, None, few)?;
             // They are acknowledged in order and so become due in order.
             let early = defect::broken(Defect::RetiredTooEarly);
             let never = defect::broken(Defect::SettledNotRetired);
             let rows: Vec<_> = rows.into_iter().take_while(|(_, row)| !never && (early || due(row.until))).collect();
-            let all = rows.len() == FEW_ROWS;
+            let all = rows.len() == few;
+            few = FEW_ROWS;
             for ((_, seq), retiring) in rows {
                 self.delete::<Retiring>(&(remote, seq));
                 for name in retiring.names {

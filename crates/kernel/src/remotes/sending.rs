@@ -71,7 +71,7 @@ impl Ctx<'_, '_> {
             cursor.next_send += 1;
             cursor.outbox_bytes += text.len() as u64;
         })?;
-        self.put::<Outbox>(&(remote, seq), &text);
+        self.put_new::<Outbox>(&(remote, seq), &text);
         self.want(remote);
         Ok(seq)
     }
@@ -136,7 +136,7 @@ impl Ctx<'_, '_> {
 
     fn notify_remote(&mut self, remote: RemoteId, batch: Batch) -> Result<(), Fault> {
         let seq = self.append(remote, Body::Deliver(Delivered::Notify(batch.told)))?;
-        self.put::<Retiring>(&(remote, seq), &RetiringRecord { names: batch.names, until: 0 });
+        self.put_new::<Retiring>(&(remote, seq), &RetiringRecord { names: batch.names, until: 0 });
         Ok(())
     }
 }
