@@ -5,7 +5,7 @@
 //! (`tools/foreign`).
 
 use crate::check;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Set for tests that may not be skipped.
@@ -34,7 +34,8 @@ pub fn foreign() -> Result<(), String> {
 /// Installs the foreign peer unless it is there as the lockfile says. Without npm that is told, and no mistake.
 pub fn install() -> Result<Foreign, String> {
     let folder = check::root().join("tools/foreign");
-    let locked = read(folder.join("package-lock.json"))?;
+    let lockfile = folder.join("package-lock.json");
+    let locked = std::fs::read_to_string(&lockfile).map_err(|error| format!("{}: {error}", lockfile.display()))?;
     // Written last, so that an installation that was broken off is none.
     let installed = folder.join("node_modules/.installed-lock.json");
     if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == locked) {
@@ -48,10 +49,6 @@ pub fn install() -> Result<Foreign, String> {
     run(&folder, "npm", &["ci", "--no-audit", "--no-fund"], "it needs npm's registry")?;
     std::fs::write(&installed, locked).map_err(|error| format!("{}: {error}", installed.display()))?;
     Ok(Foreign::Installed)
-}
-
-fn read(file: PathBuf) -> Result<String, String> {
-    std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn run(folder: &Path, program: &str, arguments: &[&str], remedy: &str) -> Result<(), String> {

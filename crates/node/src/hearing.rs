@@ -116,12 +116,9 @@ impl Node {
             (Ok(Packet::Credit { ack, alloc, room }), Some(bound), _) if self.is_current(bound)? => {
                 self.acknowledged(now, connection, bound.remote, (ack, Some(alloc), Some(room)))
             }
-            // Nothing that can be read, or nothing that may be said yet: no way on (L13).
+            // Nothing that can be read.
             (Err(error), _, _) => self.offended(now, connection, &peer, error.to_string()),
-            (Ok(_), None, _) if self.links.judge_once(connection) => {
-                self.offended(now, connection, &peer, "it does not begin with a greeting".into())
-            }
-            // A greeting of the other side's kind, or of a conversation that has ended (L3): no way on.
+            // Nothing that may be said here, which a network that has lost a greeting makes of what an honest peer says.
             _ => self.hang_up(now, connection),
         }
     }

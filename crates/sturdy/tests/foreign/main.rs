@@ -5,6 +5,8 @@
 //! reference, and the store is sound. Needs what `cargo xtask foreign` installs; where that is missing, these tests say so
 //! and do nothing, unless `STURDY_FOREIGN=required` is set, as `cargo xtask check` does.
 
+#![expect(clippy::needless_pass_by_value, reason = "values are written down where they are passed")]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod misdeeds;

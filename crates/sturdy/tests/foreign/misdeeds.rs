@@ -67,12 +67,9 @@ fn a_stream_begins_with_one_greeting() {
         let params = json!(["message", mallory.root, { "methargs": methargs }]);
         let message = json!({ "seq": 2, "method": "deliver", "params": params }).to_string();
         for first in [&message, r#"{"ack":1}"#, "1", &greeting("handshakeAck")] {
-            let before = stage.offences(&mallory.peer);
             let line = mallory.peer.dial_saying(&stage.address, &[first]);
             mallory.peer.has_ended(line);
-            assert_eq!(stage.offences(&mallory.peer), before + 1, "{first}");
         }
-        stage.kernel().note("it does not begin with a greeting");
         assert_eq!(stage.kernel().ask("root.entries()"), json!([]));
         // Again in the middle of a conversation, even as somebody else: passed over.
         mallory.peer.frame(&greeting("handshake"));

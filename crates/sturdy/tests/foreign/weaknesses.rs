@@ -60,7 +60,7 @@ fn w_01_greetings_that_wait_for_one_dial() {
             fay.frame(&greeting);
             fay.call(&root, "add", json!(["fay"]));
         }
-        assert_eq!(fay.ask(&root, "entries", json!([])), r##"#["fay","fay","fay"]"##);
+        assert_eq!(fay.ask(&root, "entries", json!([])), r#"#["fay","fay","fay"]"#);
         assert_eq!(mallory.ask("name", json!([])), "#\"A\"");
         for peer in [&fay, &mallory.peer] {
             peer.has_no_complaints();
