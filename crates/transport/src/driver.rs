@@ -72,6 +72,15 @@ pub(crate) struct Live {
     peer: PeerId,
     side: Side,
     path: Path,
+    /// Whether a frame has arrived on it: it works.
+    heard: bool,
+}
+
+impl Live {
+    /// A detour that we have chosen, and may give up.
+    fn is_our_detour(&self, peer: PeerId) -> bool {
+        self.peer == peer && self.side == Side::Dialler && self.path == Path::Relayed
+    }
 }
 
 impl Driver {
@@ -244,14 +253,16 @@ impl Driver {
         match *news {
             LineNews::NoLongerHalfOpen(peer) => self.peers.half_open_ended(peer),
             LineNews::Live(peer, connection, side, path) => {
-                self.live.insert(connection, Live { peer, side, path });
+                self.live.insert(connection, Live { peer, side, path, heard: false });
                 self.peers.live(now, peer, connection);
+                self.straighten(now, peer);
             }
             LineNews::Heard(peer, connection) => {
                 self.peers.heard(now, peer);
-                if self.live.get(&connection).is_some_and(|line| line.path == Path::Direct) {
-                    self.supersede(now, peer);
+                if let Some(line) = self.live.get_mut(&connection) {
+                    line.heard = true;
                 }
+                self.straighten(now, peer);
             }
             LineNews::Ended { peer, connection, fruitless } => {
                 self.live.remove(&connection);
@@ -261,19 +272,33 @@ impl Driver {
         }
     }
 
-    /// A direct line works: relayed ones that we opened are ended after a while.
-    fn supersede(&mut self, now: Instant, peer: PeerId) {
-        let at = now + Duration::from_millis(self.limits.superseded_millis);
-        let relayed = |line: &Live| line.peer == peer && line.side == Side::Dialler && line.path == Path::Relayed;
-        let old = self.live.iter().filter(|(_, line)| relayed(line)).map(|(id, _)| (at, *id));
-        self.under_way.ending.extend(old);
+    /// Looks whether a relayed line of ours to this peer is still needed. Decided by what there is, not by which news came
+    /// first: a direct way may be found before the relayed line, or while its stream is being opened.
+    fn straighten(&mut self, now: Instant, peer: PeerId) {
+        let detours: Vec<ConnectionId> =
+            self.live.iter().filter(|(_, line)| line.is_our_detour(peer)).map(|(id, _)| *id).collect();
+        if detours.is_empty() {
+            return;
+        }
+        let mut direct = self.live.values().filter(|line| line.peer == peer && line.path == Path::Direct).peekable();
+        if direct.peek().is_none() {
+            let opening = self.under_way.opening.contains(&peer);
+            if !opening && self.swarm.behaviour().streams.has_direct(peer) && self.open_stream(peer) {
+                self.under_way.upgrading.insert(peer);
+            }
+        } else if direct.any(|line| line.heard) {
+            let at = now + Duration::from_millis(self.limits.superseded_millis);
+            let known: BTreeSet<ConnectionId> = self.under_way.ending.iter().map(|(_, id)| *id).collect();
+            self.under_way.ending.extend(detours.into_iter().filter(|id| !known.contains(id)).map(|id| (at, id)));
+        }
     }
 
     fn stream_news(&mut self, news: StreamNews) {
         match news {
             StreamNews::Opened { peer, stream, wire, path } => {
                 self.under_way.opening.remove(&peer);
-                let upgrading = self.under_way.upgrading.remove(&peer);
+                // The direct way may have gone meanwhile; another detour is of no use.
+                let upgrading = self.under_way.upgrading.remove(&peer) && path == Path::Direct;
                 // Meanwhile the peer may have come to us, or the host may have changed its mind: a stream without a byte
                 // is dropped, which peers take for nothing.
                 if (upgrading || self.peers.is_dialling(peer)) && self.peers.has_room(peer) {
@@ -292,11 +317,8 @@ impl Driver {
                 }
             }
             StreamNews::DirectWay { peer } => {
-                let ours = |line: &Live| line.peer == peer && line.side == Side::Dialler && line.path == Path::Relayed;
                 self.news.tell(Event::Upgraded { peer: peer.to_string() });
-                if self.live.values().any(ours) && self.open_stream(peer) {
-                    self.under_way.upgrading.insert(peer);
-                }
+                self.straighten(Instant::now(), peer);
             }
         }
     }

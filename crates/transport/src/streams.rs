@@ -86,6 +86,11 @@ impl Streams {
         true
     }
 
+    /// Whether there is a connection that needs no relay.
+    pub(crate) fn has_direct(&self, peer: PeerId) -> bool {
+        self.connections.values().any(|connection| connection.peer == peer && connection.path == Path::Direct)
+    }
+
     fn tell(&mut self, news: StreamNews) {
         self.actions.push_back(ToSwarm::GenerateEvent(news));
         self.wake();
