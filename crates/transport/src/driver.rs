@@ -18,7 +18,7 @@ use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId as Dial, DialError, Stream, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, ping, relay};
+use libp2p::{Multiaddr, PeerId, identify, ping, relay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -167,6 +167,7 @@ impl Driver {
         let now = Instant::now();
         match command {
             Command::Connect { peer, hints } => self.peers.want(now, peer, hints),
+            Command::Seek { peer, hints, after } => self.peers.seek(now, peer, hints, after),
             Command::StopWanting(peer) => self.peers.stop_wanting(peer),
             Command::Reconnect { peer, hints } => {
                 self.peers.open(now, peer);
@@ -256,6 +257,7 @@ impl Driver {
                 self.live.insert(connection, Live { peer, side, path, heard: false });
                 self.peers.live(now, peer, connection);
                 self.straighten(now, peer);
+                self.tell_found(peer);
             }
             LineNews::Heard(peer, connection) => {
                 self.peers.heard(now, peer);
@@ -323,6 +325,20 @@ impl Driver {
         }
     }
 
+    /// A peer says where it can be reached. Nobody needs to know while there is no line with it.
+    fn identified(&mut self, connection: Dial, peer: PeerId, addresses: &[Multiaddr]) {
+        if self.swarm.behaviour_mut().streams.told(connection, addresses, self.reach) {
+            self.tell_found(peer);
+        }
+    }
+
+    fn tell_found(&mut self, peer: PeerId) {
+        let addresses = self.swarm.behaviour().streams.found(peer);
+        if !addresses.is_empty() && !self.peers.lines_of(peer).is_empty() {
+            self.news.tell(Event::Found { peer: peer.to_string(), addresses });
+        }
+    }
+
     fn start_line(&mut self, stream: Stream, peer: PeerId, side: Side, wire: Wire, path: Path) {
         let (limits, inbox, news) = (self.limits.clone(), self.inbox.clone(), self.line_news.0.clone());
         let lines = Arc::clone(&self.lines);
@@ -341,6 +357,10 @@ impl Driver {
                 self.relays.reserved(relay_peer_id);
                 self.news.tell(Event::RelayReserved { relay: relay_peer_id.to_string() });
             }
+            SwarmEvent::Behaviour(StackEvent::Identify(
+                identify::Event::Received { connection_id, peer_id, info }
+                | identify::Event::Pushed { connection_id, peer_id, info },
+            )) => self.identified(connection_id, peer_id, &info.listen_addrs),
             // A peer that does not answer is gone, whatever its network says.
             SwarmEvent::Behaviour(StackEvent::Ping(ping::Event {
                 connection,
