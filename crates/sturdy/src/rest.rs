@@ -60,7 +60,7 @@ pub fn peers(args: &PeersArgs) -> Result<(), End> {
                 return out::result("no peers are known");
             }
             let form = if args.place.json { describe::peer_json } else { describe::peer };
-            peers.iter().try_for_each(|peer| out::result(&form(peer)))
+            peers.iter().try_for_each(|peer| out::told(&form(peer)))
         }
         Some(PeersAction::GiveUp { peer }) => {
             let peer = identity::peer_id(peer)?;

@@ -36,8 +36,8 @@ fn complete(peer: PeerId, address: &Multiaddr) -> Option<Multiaddr> {
     if !matches!(address.iter().nth(1), Some(Protocol::Tcp(1..) | Protocol::Udp(1..))) {
         return None;
     }
-    let names = address.iter().filter(|part| matches!(part, Protocol::P2p(_) | Protocol::P2pCircuit)).count();
-    match (names, address.iter().last()) {
+    let ids = address.iter().filter(|part| matches!(part, Protocol::P2p(_) | Protocol::P2pCircuit)).count();
+    match (ids, address.iter().last()) {
         (0, _) => Some(address.clone().with(Protocol::P2p(peer))),
         (1, Some(Protocol::P2p(named))) if named == peer => Some(address.clone()),
         _ => None,
@@ -59,9 +59,9 @@ pub fn keep_addresses(peer: &str, known: &[String], found: &[String]) -> Vec<Str
 /// The host of a direct address of a peer, and the protocols over which it goes.
 fn way(peer: &str, text: &str) -> Option<(IpAddr, Vec<&'static str>)> {
     let address: Multiaddr = text.parse().ok()?;
-    let names = address.iter().filter(|part| matches!(part, Protocol::P2p(_) | Protocol::P2pCircuit)).count();
+    let ids = address.iter().filter(|part| matches!(part, Protocol::P2p(_) | Protocol::P2pCircuit)).count();
     let is_its_own = matches!(address.iter().last(), Some(Protocol::P2p(named)) if named.to_string() == peer);
-    let host = host(&address).filter(|_| names == 1 && is_its_own)?;
+    let host = host(&address).filter(|_| ids == 1 && is_its_own)?;
     Some((host, address.iter().map(|part| part.tag()).collect()))
 }
 
