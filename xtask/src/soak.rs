@@ -7,7 +7,8 @@ use crate::check;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
+use time::OffsetDateTime;
 
 /// Where what passed is noted.
 const LOG: &str = "docs/soak.log";
@@ -172,26 +173,14 @@ fn run(proof: &Proof, value: &str) -> Result<(), String> {
 /// Appends what passed to the log.
 fn note(proof: &Proof, value: &str, seconds: u64) -> Result<(), String> {
     let commit = check::commit()?;
-    let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
-    let line = format!("{} {commit} {}: {} {} in {seconds} s\n", date(day), proof.test, value, proof.unit);
+    let day = OffsetDateTime::now_utc().date();
+    let line = format!("{day} {commit} {}: {} {} in {seconds} s\n", proof.test, value, proof.unit);
     let path = check::root().join(LOG);
     path.parent()
         .map_or(Ok(()), std::fs::create_dir_all)
         .and_then(|()| OpenOptions::new().create(true).append(true).open(&path))
         .and_then(|mut log| log.write_all(line.as_bytes()))
         .map_err(|error| format!("{LOG} cannot be written: {error}"))
-}
-
-/// The date of a day counted from 1970, by the usual reckoning with years that begin in March.
-fn date(day: u64) -> String {
-    let shifted = day + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, late) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!("{:04}-{month:02}-{day_of_month:02}", year_of_era + era * 400 + late)
 }
 
 #[cfg(test)]
@@ -206,12 +195,5 @@ mod tests {
             (done(log, "aaa-dirty", "kills"), done(log, "bbb", "kills"), done(log, "ccc", "kills")),
             (50, 25, 0)
         );
-    }
-
-    #[test]
-    fn days_have_dates() {
-        for (day, text) in [(0, "1970-01-01"), (59, "1970-03-01"), (11_016, "2000-02-29"), (20_778, "2026-11-21")] {
-            assert_eq!(date(day), text);
-        }
     }
 }

@@ -5,7 +5,7 @@ use crate::death::DeathFile;
 use crate::facet;
 use crate::handle::{Ending, Handle};
 use crate::heaps::Heaps;
-use crate::identity::{self, IdentityError, Whoami};
+use crate::identity::{IdentityError, Whoami, identity_file, load_or_create_identity, new_identity};
 use crate::kernel_loop::{KernelLoop, Parts};
 use crate::network::Network;
 use crate::redact::redacting;
@@ -139,7 +139,11 @@ fn begin(
         // Without a network the identity is made when a URL needs it.
         None => (whoami(identity_home)?, None),
         Some(network) => {
-            let identity = identity_home.as_deref().map_or_else(identity::fresh, identity::of_home)?;
+            let identity = identity_home
+                .as_deref()
+                .map(identity_file)
+                .as_deref()
+                .map_or_else(new_identity, load_or_create_identity)?;
             let _runtime = host.enter();
             let network = Network::start(network, *identity.reveal_seed(), config.reporter.clone())?;
             (Whoami::Known(identity.peer_id().to_string()), Some(network))
@@ -168,7 +172,7 @@ fn begin(
 fn whoami(home: Option<PathBuf>) -> Result<Whoami, IdentityError> {
     match home {
         Some(home) => Ok(Whoami::NotAsked(home)),
-        None => Ok(Whoami::Known(identity::fresh()?.peer_id().to_string())),
+        None => Ok(Whoami::Known(new_identity()?.peer_id().to_string())),
     }
 }
 

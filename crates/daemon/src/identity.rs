@@ -17,6 +17,14 @@ pub enum IdentityError {
     /// A new one cannot be written.
     #[error(transparent)]
     Create(#[from] CreateError),
+    /// The folder that it belongs into cannot be made.
+    #[error("{}: {source}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// No random bits.
     #[error("the operating system refuses random numbers: {0}")]
     Chance(String),
@@ -41,7 +49,7 @@ impl Whoami {
     /// The peer id, or why there is none. On first use the identity is made.
     pub(crate) fn peer_id(&mut self) -> Result<String, String> {
         if let Self::NotAsked(home) = self {
-            *self = match of_home(home) {
+            *self = match load_or_create_identity(&identity_file(home)) {
                 Ok(identity) => Self::Known(identity.peer_id().to_string()),
                 Err(error) => Self::Nobody(error.to_string()),
             };
@@ -54,21 +62,27 @@ impl Whoami {
     }
 }
 
-/// Reads the identity of this home directory, or makes one if there is none.
-pub(crate) fn of_home(home: &Path) -> Result<Identity, IdentityError> {
-    let file = identity_file(home);
-    match load(&file) {
-        Err(LoadError::Missing(_)) => {
-            let identity = fresh()?;
-            create(&file, &identity)?;
-            Ok(identity)
-        }
-        loaded => Ok(loaded?),
+/// The identity in this file; made, with the folder that it lies in, if there is none.
+pub fn load_or_create_identity(file: &Path) -> Result<Identity, IdentityError> {
+    match load(file) {
+        Err(LoadError::Missing(_)) => {}
+        found => return Ok(found?),
+    }
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let folder_error = |source| IdentityError::Folder { folder: folder.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(folder_error)?;
+    }
+    let identity = new_identity()?;
+    match create(file, &identity) {
+        Ok(()) => Ok(identity),
+        // Somebody was faster.
+        Err(CreateError::Exists(_)) => Ok(load(file)?),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// One that ends with the process.
-pub(crate) fn fresh() -> Result<Identity, IdentityError> {
+/// A new identity, which no file has.
+pub fn new_identity() -> Result<Identity, IdentityError> {
     let mut bits = Zeroizing::new([0; 32]);
     getrandom::fill(bits.as_mut_slice()).map_err(|error| IdentityError::Chance(error.to_string()))?;
     Ok(Identity::generate(&bits))

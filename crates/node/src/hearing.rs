@@ -89,7 +89,9 @@ impl Node {
         self.links.answered(connection);
         match (decode(frame), bound, side) {
             (Ok(Packet::Handshake(hello)), None, Side::Listener)
-            | (Ok(Packet::HandshakeAck(hello)), None, Side::Dialler) => {
+            | (Ok(Packet::HandshakeAck(hello)), None, Side::Dialler)
+                if self.links.judge_once(connection) =>
+            {
                 let (before, presence) = (self.links.before(connection), self.links.presence(connection, &peer));
                 let greeting = Greeting { connection, peer, hello, side, before, presence };
                 self.turn(now, |ctx| Ok(greet(ctx, greeting)?)).map_err(ours)
@@ -101,8 +103,8 @@ impl Node {
                 Ok(Vec::new())
             }
             // Repeated: it says where the peer stood then, not where it stands.
-            (Ok(Packet::HandshakeAck(_)), Some(_), Side::Dialler)
-            | (Ok(Packet::Handshake(_)), Some(_), Side::Listener)
+            (Ok(Packet::HandshakeAck(_)), _, Side::Dialler)
+            | (Ok(Packet::Handshake(_)), _, Side::Listener)
             // The reference passes over these.
             | (Err(DecodeError::OtherValue), Some(_), _) => Ok(Vec::new()),
             (Ok(Packet::Message(envelope)), Some(bound), _) if self.is_current(bound)? => {

@@ -28,7 +28,7 @@ const HALF_OPEN: usize = 256;
 const HALF_OPEN_PER_PEER: usize = 8;
 
 /// Redemptions under way whose URLs say where the peer may be found: so many are looked at.
-const REDEMPTIONS_FOR_HINTS: usize = 4;
+const REDEMPTIONS_FOR_HINTS: usize = 8;
 
 /// One connection.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ struct Link {
     answered: bool,
     /// A stranger has greeted on it: there is nothing to bind it to.
     greeted: bool,
+    /// A greeting on it was judged. The answer said what the connection is for: a repetition must not change that.
+    judged: bool,
 }
 
 impl Link {
@@ -71,7 +73,15 @@ pub(crate) struct Links {
     /// Somebody has something for these peers.
     wanted: BTreeSet<RemoteId>,
     /// The host was asked to dial these.
-    dialling: BTreeMap<String, RemoteId>,
+    dialling: BTreeMap<String, Dialled>,
+}
+
+/// A peer that the host was asked to dial.
+#[derive(Debug)]
+struct Dialled {
+    remote: RemoteId,
+    /// Where, as the host was told last.
+    hints: Vec<String>,
 }
 
 /// Whether a connection that has ended was an attempt to reach a peer, and failed.
@@ -100,7 +110,8 @@ impl Links {
                 return false;
             }
         }
-        let link = Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false };
+        let link =
+            Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false, judged: false };
         self.open.insert(connection, link);
         true
     }
@@ -108,7 +119,7 @@ impl Links {
     pub(crate) fn closed(&mut self, connection: ConnectionId) -> Ended {
         let Some(link) = self.open.remove(&connection) else { return Ended::Otherwise };
         // A connection may end before it is bound: whoever was to be reached by it is dialled again.
-        self.wanted.extend(self.dialling.remove(&link.peer));
+        self.wanted.extend(self.dialling.remove(&link.peer).map(|dialled| dialled.remote));
         match link.bound {
             Some(bound) => {
                 self.wanted.insert(bound.remote);
@@ -149,6 +160,11 @@ impl Links {
         if let Some(link) = self.open.get_mut(&connection) {
             link.greeted = true;
         }
+    }
+
+    /// A greeting is to be judged: true if it is the first on its connection.
+    pub(crate) fn judge_once(&mut self, connection: ConnectionId) -> bool {
+        self.open.get_mut(&connection).is_some_and(|link| !std::mem::replace(&mut link.judged, true))
     }
 
     /// Connections whose handshake takes too long.
@@ -194,7 +210,7 @@ impl Links {
                 self.talks.remove(&remote);
                 self.held.remove(&remote);
                 self.stalled.remove(&remote);
-                self.dialling.retain(|_, dialled| *dialled != remote);
+                self.dialling.retain(|_, dialled| dialled.remote != remote);
                 if defect::broken(Defect::OldStreamSpeaks) {
                     return Vec::new();
                 }
@@ -331,9 +347,13 @@ impl Links {
                 continue;
             }
             let Some(record) = read.get::<Remotes>(&remote)? else { continue };
-            if record.state == RemoteState::Open && !self.dialling.contains_key(&record.peer) {
-                self.dialling.insert(record.peer.clone(), remote);
-                let hints = hints_for(read, remote, record.hints)?;
+            if record.state != RemoteState::Open {
+                continue;
+            }
+            let hints = hints_for(read, remote, record.hints)?;
+            // Who is being dialled already may be found where a URL says that has come since.
+            if self.dialling.get(&record.peer).is_none_or(|dialled| dialled.hints != hints) {
+                self.dialling.insert(record.peer.clone(), Dialled { remote, hints: hints.clone() });
                 out.push(Effect::Connect { peer: record.peer, hints });
             }
         }

@@ -162,5 +162,5 @@ fn a_full_outbox_refuses_calls_and_nothing_else() {
     assert!(told(&w, 1).contains("notify p+10 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]"));
     w.stages[0].puppets.on("alice", "big", "resolve result = big:2000000");
     w.tell(1, "bob", "ask o-1 big() -> p+11", &[]);
-    assert!(told(&w, 1).contains("notify p+11 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]"));
+    assert!(told(&w, 1).contains("notify p+11 rejected [Error: [KERNEL:ANSWER_LOST]"));
 }

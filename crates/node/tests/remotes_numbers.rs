@@ -48,3 +48,23 @@ fn a_late_answer_to_a_store_that_was_set_back_brings_no_number_back() {
     let hung_up = w.wire.iter().any(|effect| matches!(effect, Effect::HangUp { connection } if connection.0 == 1));
     assert!(hung_up, "P has to hear of number 3 first: {:?}", w.wire);
 }
+
+/// The line repeats the greeting that told a kernel that its store was set back. The answer to the first has bound the
+/// connection for P, so a second must not move our number on: the same connection would speak for two conversations.
+#[test]
+fn a_repeated_greeting_to_a_store_that_was_set_back_moves_nothing_on() {
+    let mut w = World::new(NativeRuntime::new());
+    w.ask(Request::AddPeer { peer: "P".into(), hints: Vec::new() }).expect("it is added");
+    let me = w.status().incarnation.to_string();
+    connected(&mut w, 1, Side::Listener);
+    let knows = hello(Speaks::Sturdy, "pp", 1, Some(&me), [9, 19, 10]);
+    says(&mut w, 1, &knows);
+    assert_eq!(conversation(&mut w), 2);
+    w.wire.clear();
+    says(&mut w, 1, &knows);
+    assert_eq!((conversation(&mut w), w.wire.len()), (2, 0), "{:?}", w.wire);
+    // What P has understood by the answer: it greets anew.
+    connected(&mut w, 2, Side::Listener);
+    says(&mut w, 2, &hello(Speaks::Sturdy, "pp", 2, None, [1, 1, 0]));
+    assert_eq!(conversation(&mut w), 2);
+}

@@ -35,7 +35,7 @@ fn an_overtaken_greeting_accuses_nobody() {
 }
 
 /// A result that found no room to be told was told as `QUEUE_FULL`, although the call had taken effect: the payer kept
-/// what it had paid. It is `CONNECTION_LOST` now, which says that nobody knows.
+/// what it had paid. It is `ANSWER_LOST` now, which says that the call has taken effect.
 #[test]
 fn a_result_without_room_is_not_called_undelivered() {
     hold(&[427]);
@@ -57,6 +57,20 @@ fn a_failed_start_and_the_next_are_told_apart() {
 #[test]
 fn a_commit_that_nobody_hears_of_counts() {
     hold(&[96, 499]);
+}
+
+/// Two refusals were on their way to a stranger; the first was lost, the second acknowledged both messages, and the kernel
+/// that had refused restarted: the first redemption counted as heard, and waited for ever.
+#[test]
+fn a_refusal_that_is_lost_is_said_again() {
+    hold(&[7865]);
+}
+
+/// The line repeated the greeting that had told a kernel that its store was set back: judged again, it moved the number of
+/// the conversation on, under a connection that the other side had bound by the first answer.
+#[test]
+fn a_greeting_is_judged_once() {
+    hold(&[5314]);
 }
 
 /// Known limit (LINK.md), not mended: a store was set back behind our back and filled the numbers that it had forgotten

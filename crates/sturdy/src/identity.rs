@@ -9,8 +9,8 @@ use crate::out::{self, End};
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
-use sturdy_daemon::{LookError, RestError, RestingKernel, identity_file};
-use sturdy_identity::{CreateError, Identity, LoadError, PeerId, create, load, replace};
+use sturdy_daemon::{LookError, RestError, RestingKernel, identity_file, new_identity};
+use sturdy_identity::{Identity, LoadError, PeerId, create, load, replace};
 use sturdy_types::json_string;
 use zeroize::Zeroizing;
 
@@ -41,35 +41,11 @@ pub fn peer_id(text: &str) -> Result<String, End> {
     Ok(peer.to_string())
 }
 
-/// The identity in this file; made, with the folder that it lies in, if there is none.
-pub fn load_or_make(file: &Path) -> Result<Identity, End> {
-    match load(file) {
-        Err(LoadError::Missing(_)) => {}
-        found => return found.map_err(|error| End::Error(with_source(&error))),
-    }
-    make_folder(file)?;
-    let identity = generate()?;
-    match create(file, &identity) {
-        Ok(()) => Ok(identity),
-        // Somebody was faster.
-        Err(CreateError::Exists(_)) => load(file).map_err(|error| End::Error(with_source(&error))),
-        Err(error) => Err(End::Error(with_source(&error))),
-    }
-}
-
 /// Makes a new identity in the place of the old one, and tells its peer id.
 pub fn renew(file: &Path) -> Result<String, End> {
-    let identity = generate()?;
+    let identity = new_identity().map_err(End::of)?;
     replace(file, &identity).map_err(|error| End::Error(with_source(&error)))?;
     Ok(identity.peer_id().to_string())
-}
-
-/// A new identity.
-pub fn generate() -> Result<Identity, End> {
-    let mut random = Zeroizing::new([0; 32]);
-    getrandom::fill(random.as_mut_slice())
-        .map_err(|error| End::Error(format!("the operating system refuses random numbers: {error}")))?;
-    Ok(Identity::generate(&random))
 }
 
 fn load_for(file: &Path) -> Result<Identity, End> {
@@ -182,7 +158,7 @@ fn make_folder(file: &Path) -> Result<(), End> {
 }
 
 /// An error and what the system says about it.
-fn with_source(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn with_source(error: &(dyn std::error::Error + 'static)) -> String {
     match error.source() {
         Some(source) if !error.to_string().contains(&source.to_string()) => format!("{error}: {source}"),
         _ => error.to_string(),

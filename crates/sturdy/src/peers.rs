@@ -4,7 +4,7 @@
 //! again, if at all, without their secret.
 
 use crate::colon::Failed;
-use crate::describe;
+use crate::describe::{self, or_null};
 use crate::out::{self, End};
 use crate::session::{Done, Form, Session, print_json};
 use crate::show;
@@ -178,15 +178,14 @@ fn peer_json(view: &PeerView) -> String {
         LinePath::Direct => "direct",
         LinePath::Relayed => "relayed",
     });
-    let trouble = link.trouble.as_deref().map_or_else(|| "null".to_owned(), json_string);
-    let durable = describe::peer_json(info);
-    format!(
-        "{},\"connected\":{},\"dialling\":{},\"roundTripMs\":{},\"trouble\":{trouble}}}",
-        durable.trim_end_matches('}'),
-        path.map_or_else(|| "null".to_owned(), json_string),
+    let link = format!(
+        ",\"connected\":{},\"dialling\":{},\"roundTripMs\":{},\"trouble\":{}",
+        or_null(path.map(json_string)),
         link.dialling,
-        link.round_trip_ms.map_or_else(|| "null".to_owned(), |ms| ms.to_string())
-    )
+        or_null(link.round_trip_ms),
+        or_null(link.trouble.as_deref().map(json_string))
+    );
+    describe::peer_json(info, &link)
 }
 
 fn json_list(items: impl Iterator<Item = String>) -> String {

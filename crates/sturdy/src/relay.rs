@@ -1,9 +1,10 @@
 //! `sturdy relay`: keeps places for kernels that cannot be reached, and joins others to them, until a signal ends it.
 
 use crate::args::RelayArgs;
-use crate::identity;
+use crate::identity::with_source;
 use crate::out::{self, End};
 use crate::run::ending_signal;
+use sturdy_daemon::{load_or_create_identity, new_identity};
 use sturdy_transport::relay::{RelayConfig, RelayEvent, RelayLimits, RelayServer, serve};
 use sturdy_types::json_string;
 
@@ -18,10 +19,10 @@ pub fn relay(args: &RelayArgs) -> Result<(), End> {
 
 async fn relay_in(args: &RelayArgs) -> Result<(), End> {
     let identity = if let Some(file) = &args.key {
-        identity::load_or_make(file)?
+        load_or_create_identity(file).map_err(|error| End::Error(with_source(&error)))?
     } else {
         out::note("without --key the relay is somebody else each time that it starts");
-        identity::generate()?
+        new_identity().map_err(End::of)?
     };
     let mut config = RelayConfig::new(*identity.reveal_seed());
     config.listen.clone_from(&args.listen);

@@ -59,8 +59,9 @@ pub fn peers(args: &PeersArgs) -> Result<(), End> {
             if peers.is_empty() && !args.place.json {
                 return out::result("no peers are known");
             }
-            let form = if args.place.json { describe::peer_json } else { describe::peer };
-            peers.iter().try_for_each(|peer| out::told(&form(peer)))
+            peers.iter().try_for_each(|peer| {
+                out::told(&if args.place.json { describe::peer_json(peer, "") } else { describe::peer(peer) })
+            })
         }
         Some(PeersAction::GiveUp { peer }) => {
             let peer = identity::peer_id(peer)?;

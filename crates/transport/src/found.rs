@@ -4,7 +4,7 @@
 //! proved; nothing out of reach is taken, and never more than a few addresses (W-18). Not here: when it is asked
 //! (`driver`), what is kept of it for how long (the host).
 
-use crate::addresses::{MAX_HINT_BYTES, MAX_HINTS_PER_PEER, Reach, place_of};
+use crate::addresses::{MAX_HINT_BYTES, Reach, place_of};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 use std::collections::BTreeSet;
@@ -12,6 +12,8 @@ use std::net::IpAddr;
 
 /// Addresses that one peer is believed.
 pub(crate) const MAX_FOUND: usize = 8;
+/// Addresses of one peer that are worth keeping. URLs that are being redeemed may name as many more.
+pub const MAX_KEPT: usize = 16;
 
 /// The host of an address that needs no lookup.
 pub(crate) fn host(address: &Multiaddr) -> Option<IpAddr> {
@@ -44,7 +46,7 @@ fn complete(peer: PeerId, address: &Multiaddr) -> Option<Multiaddr> {
     }
 }
 
-/// What is worth keeping of the addresses of a peer, at most [`MAX_HINTS_PER_PEER`]: those that were just found; of those
+/// What is worth keeping of the addresses of a peer, at most [`MAX_KEPT`]: those that were just found; of those
 /// that were known all that lead elsewhere, relays and names first. What a known one said of the same host in the same
 /// way is replaced by what was found.
 pub fn keep_addresses(peer: &str, known: &[String], found: &[String]) -> Vec<String> {
@@ -53,7 +55,7 @@ pub fn keep_addresses(peer: &str, known: &[String], found: &[String]) -> Vec<Str
     let (direct, far): (Vec<&String>, Vec<&String>) = left().partition(|text| way(peer, text).is_some());
     let mut seen = BTreeSet::new();
     let all = found.iter().chain(far).chain(direct).filter(|text| seen.insert(text.as_str()));
-    all.take(MAX_HINTS_PER_PEER).cloned().collect()
+    all.take(MAX_KEPT).cloned().collect()
 }
 
 /// The host of a direct address of a peer, and the protocols over which it goes.
@@ -124,7 +126,7 @@ mod tests {
             let known: Vec<String> = known.into_iter().map(text).collect();
             let found: Vec<String> = found.into_iter().map(|(host, port)| text((host, port, 0))).collect();
             let kept = keep_addresses(PEER, &known, &found);
-            prop_assert!(kept.len() <= MAX_HINTS_PER_PEER);
+            prop_assert!(kept.len() <= MAX_KEPT);
             prop_assert!(found.iter().all(|text| kept.contains(text)));
             prop_assert!(kept.iter().all(|text| found.contains(text) || known.contains(text)));
             prop_assert_eq!(keep_addresses(PEER, &kept, &found), kept);

@@ -30,7 +30,7 @@ mod wake;
 pub use addresses::{HintRefused, MAX_HINT_BYTES, MAX_HINTS_PER_PEER, Reach};
 pub use config::{Protocols, TransportConfig, TransportLimits};
 pub use event::{Event, Events, Gone, Path, Side, Wire};
-pub use found::keep_addresses;
+pub use found::{MAX_KEPT, keep_addresses};
 pub use frames::{FrameError, MAX_FRAME_BYTES};
 pub use handle::{NotAPeer, TransportHandle};
 pub use start::{StartError, start};

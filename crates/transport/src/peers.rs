@@ -93,12 +93,14 @@ impl Peers {
         entry
     }
 
-    /// The host wants a connection. Its hints replace earlier ones. A peer that is connected already is dialled once it is
+    /// The host wants a connection. Its hints replace earlier ones, and new ones are tried at once. A peer that is connected already is dialled once it is
     /// not any more: the wish is about another connection than those, which the host has given up or does not know yet.
     pub(crate) fn want(&mut self, now: Instant, peer: PeerId, hints: Vec<String>) {
         let entry = self.entry(now, peer);
+        let is_news = hints.iter().any(|hint| !entry.hints.contains(hint));
         entry.hints = hints;
-        if entry.pace == Pace::Slow {
+        // What is known to have failed is no reason to wait before something else is tried.
+        if entry.pace == Pace::Slow || is_news {
             (entry.pace, entry.failures, entry.not_before) = (Pace::Brisk, 0, now);
         }
         if entry.closed || entry.wish == Wish::Dialling {

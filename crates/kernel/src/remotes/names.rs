@@ -6,7 +6,9 @@
 
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
-use sturdy_store::{Decider, Owner, Read, RemoteName, RemoteNames, RemoteRefs, Subscriber, Withheld};
+use sturdy_store::{
+    Decider, Owner, PromiseState, Promises, Read, RemoteName, RemoteNames, RemoteRefs, Subscriber, Withheld,
+};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, KRef, PromiseId, RRef, RemoteId};
 
@@ -70,11 +72,25 @@ impl Ctx<'_, '_> {
 
     /// The name of a promise that the peer is to settle from now on.
     pub(crate) fn result_to_remote(&mut self, remote: RemoteId, id: PromiseId, seq: u64) -> Result<RRef, Fault> {
-        let rref = self.settled_name(remote, id, seq)?;
+        let rref = if self.hears_of(remote, id)? {
+            self.settled_name(remote, id, seq)?
+        } else {
+            self.new_name(remote, id.into(), seq)?
+        };
         // Whoever decides a promise is not told of it.
         self.unsubscribe(id, Subscriber::Remote(remote))?;
         self.set_decider(id, Decider::Remote(remote))?;
         Ok(rref)
+    }
+
+    /// Whether the peer can have a name for a promise that is the result of a message: only who hears of it has one.
+    fn hears_of(&self, remote: RemoteId, id: PromiseId) -> Result<bool, Fault> {
+        Ok(match self.need::<Promises>(&id)?.state {
+            PromiseState::Unresolved { decider, subscribers, .. } => {
+                decider != Decider::Nobody || subscribers.contains(&Subscriber::Remote(remote))
+            }
+            PromiseState::Fulfilled(_) | PromiseState::Rejected(_) => true,
+        })
     }
 
     /// The name of a promise of which the caller sees to it that the peer learns the rest.
@@ -106,8 +122,8 @@ impl Ctx<'_, '_> {
 
     fn link_name(&mut self, remote: RemoteId, kref: KRef, rref: RRef, last_named: u64) -> Result<(), Fault> {
         let name = RemoteName { rref, reachable: true, last_named, lost: false };
-        self.put::<RemoteNames>(&(kref, remote), &name);
-        self.put::<RemoteRefs>(&(remote, rref), &kref);
+        self.put_new::<RemoteNames>(&(kref, remote), &name);
+        self.put_new::<RemoteRefs>(&(remote, rref), &kref);
         self.change_remote(remote, |cursor| {
             cursor.names += 1;
             cursor.peer_names += u64::from(is_peers(rref));
@@ -170,7 +186,8 @@ impl Ctx<'_, '_> {
 
     /// The result of a message of the peer: from now on the message decides it, and the peer wants to know.
     pub(crate) fn result_from_remote(&mut self, remote: RemoteId, rref: RRef) -> Result<PromiseId, Fault> {
-        let id = match self.named(remote, rref)? {
+        let known = if self.is_fresh(remote, rref)? { None } else { self.named(remote, rref)? };
+        let id = match known {
             Some(KRef::Promise(id)) => {
                 self.set_decider(id, Decider::Nobody)?;
                 id
@@ -180,6 +197,11 @@ impl Ctx<'_, '_> {
         };
         self.subscribe(id, Subscriber::Remote(remote))?;
         Ok(id)
+    }
+
+    /// Whether a number is one that the peer has never given to a promise, so that there is nothing to look up.
+    fn is_fresh(&self, remote: RemoteId, rref: RRef) -> Result<bool, Fault> {
+        Ok(matches!(rref, RRef::PromiseExport(number) if number > self.remote_cursor(remote)?.peer_promise))
     }
 
     fn peer_promise(&mut self, remote: RemoteId, rref: RRef, decider: Decider) -> Result<PromiseId, Fault> {

@@ -2,8 +2,8 @@
 //!
 //! What always holds: what is known of a stranger is volatile and bounded, and nothing that it says changes the store,
 //! until it shows a URL that stands for something: that turn writes its incarnation, its position and the reference
-//! together. After a restart of ours the position that it shows is adopted; what was refused before was answered, or is
-//! asked again. Deliberately elsewhere: how many strangers are borne, and their connections (`sturdy-node`).
+//! together. After a restart of ours the position that it shows is adopted. A message that was refused is acknowledged
+//! only once the stranger has the refusal, so whatever a restart makes us forget is asked again. Deliberately elsewhere: how many strangers are borne, and their connections (`sturdy-node`).
 
 use super::LinkNews;
 use crate::blame::{Blame, Fault};
@@ -35,7 +35,16 @@ pub struct Stranger {
     /// False while the numbers are only a guess: the reference shows them with its first message.
     placed: bool,
     /// What it has not acknowledged: the messages `first_pending..next_send`.
-    unacknowledged: VecDeque<String>,
+    unacknowledged: VecDeque<Refusal>,
+}
+
+/// A refusal that the stranger has not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    /// The number of the message that is refused.
+    of: u64,
+    /// What was said.
+    text: String,
 }
 
 /// What is to be done with a message of a stranger.
@@ -114,11 +123,11 @@ impl Stranger {
             version: PROTOCOL_VERSION,
             conversation: self.conversation,
             saw: Some(self.incarnation.clone()),
-            position: self.position,
+            position: Position { highest_received: self.answered(), ..self.position },
         };
         let hello = Hello { incarnation: ours.to_owned(), sturdy: Some(sturdy) };
         let mut say = vec![encode(&Packet::HandshakeAck(hello))];
-        say.extend(self.unacknowledged.iter().cloned());
+        say.extend(self.unacknowledged.iter().map(|refusal| refusal.text.clone()));
         say
     }
 
@@ -143,7 +152,10 @@ impl Stranger {
             self.placed = true;
         }
         match self.position.receipt(seq) {
-            Receipt::Duplicate => StrangerHeard::Say(self.ack()),
+            Receipt::Duplicate => match self.unacknowledged.iter().find(|refusal| refusal.of == seq) {
+                Some(refusal) => StrangerHeard::Say(refusal.text.clone()),
+                None => self.acknowledge(),
+            },
             Receipt::Gap => StrangerHeard::Nothing, // it is not acknowledged, so it is sent again
             Receipt::Next => match body {
                 Ok(Body::RedeemUrl { .. }) if self.unacknowledged.len() >= MAX_UNACKNOWLEDGED => StrangerHeard::HangUp,
@@ -151,7 +163,7 @@ impl Stranger {
                 _ => {
                     // It has nothing of ours, so there is nothing that it could mean.
                     self.position.highest_received = seq;
-                    StrangerHeard::Say(self.ack())
+                    self.acknowledge()
                 }
             },
         }
@@ -159,7 +171,12 @@ impl Stranger {
 
     /// A standalone acknowledgement.
     pub fn hears_ack(&mut self, ack: u64) -> StrangerHeard {
-        if self.hear_ack(Some(ack)).is_ok() { StrangerHeard::Nothing } else { StrangerHeard::HangUp }
+        let before = self.answered();
+        match self.hear_ack(Some(ack)) {
+            Ok(()) if self.answered() > before => self.acknowledge(),
+            Ok(()) => StrangerHeard::Nothing,
+            Err(AckBeyondSent { .. }) => StrangerHeard::HangUp,
+        }
     }
 
     fn hear_ack(&mut self, ack: Option<u64>) -> Result<(), AckBeyondSent> {
@@ -184,15 +201,26 @@ impl Stranger {
     pub fn refuse(&mut self, seq: u64, key: String, why: String) -> String {
         self.position.highest_received = seq;
         let body = Body::RedeemUrlReply { key, reply: RedeemReply::Refused(why) };
-        let ack = self.position.ack();
+        // A refusal that is taken in is itself the answer, so it may acknowledge what it refuses.
+        let ack = Some(self.answered()).filter(|&ack| ack > 0);
         let text = encode(&Packet::Message(Envelope { seq: self.position.allocate(), ack, body: Ok(body) }));
-        self.unacknowledged.push_back(text.clone());
+        self.unacknowledged.push_back(Refusal { of: seq, text: text.clone() });
         text
     }
 
-    fn ack(&self) -> String {
+    /// Up to where nothing is lost if we forget the stranger now: its messages below the oldest refusal that it may not
+    /// have. Refusals are not in the store, so this is all that may be acknowledged (G6).
+    fn answered(&self) -> u64 {
+        self.unacknowledged.front().map_or(self.position.highest_received, |refusal| refusal.of - 1)
+    }
+
+    fn acknowledge(&self) -> StrangerHeard {
+        let ack = self.answered();
+        if ack == 0 {
+            return StrangerHeard::Nothing;
+        }
         let alloc = (self.kind == PeerKind::Sturdy).then_some(self.position.next_send - 1);
-        encode(&Packet::Ack { ack: self.position.highest_received, alloc })
+        StrangerHeard::Say(encode(&Packet::Ack { ack, alloc }))
     }
 }
 
@@ -226,12 +254,12 @@ impl Ctx<'_, '_> {
             return (None, 1, PeerKind::Unknown);
         };
         let Position { first_pending, next_send, highest_received } = stranger.position;
-        let outbox_bytes = stranger.unacknowledged.iter().map(|text| text.len() as u64).sum();
+        let outbox_bytes = stranger.unacknowledged.iter().map(|refusal| refusal.text.len() as u64).sum();
         let cursor =
             RemoteCursor { first_pending, next_send, highest_received, outbox_bytes, ..RemoteCursor::default() };
         self.put::<RemoteCursors>(&remote, &cursor);
-        for (seq, text) in (first_pending..).zip(&stranger.unacknowledged) {
-            self.put::<Outbox>(&(remote, seq), text);
+        for (seq, refusal) in (first_pending..).zip(&stranger.unacknowledged) {
+            self.put::<Outbox>(&(remote, seq), &refusal.text);
         }
         let (conversation, kind) = (stranger.conversation, stranger.kind);
         if let Some(connection) = stranger.connection {
@@ -245,6 +273,7 @@ impl Ctx<'_, '_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sturdy_remote::decode;
 
     const HERE: ConnectionId = ConnectionId(1);
 
@@ -302,12 +331,39 @@ mod tests {
         assert!(is_shown(&stranger.hears_message(shows(5, Some(4)))));
         let said = stranger.refuse(5, "k".into(), "no".into());
         assert_eq!(said, r#"{"seq":5,"ack":5,"method":"redeemURLReply","params":[false,"k","no"]}"#);
-        assert_eq!(stranger.hears_message(shows(5, Some(4))), StrangerHeard::Say(r#"{"ack":5}"#.into()));
+        assert_eq!(stranger.hears_message(shows(5, Some(4))), StrangerHeard::Say(said));
         assert_eq!(stranger.hears_message(shows(7, Some(4))), StrangerHeard::Nothing);
         assert_eq!(stranger.hears_ack(9), StrangerHeard::HangUp);
         assert_eq!(stranger.opening("us").len(), 2);
-        assert_eq!(stranger.hears_ack(5), StrangerHeard::Nothing);
+        assert_eq!(stranger.hears_ack(5), StrangerHeard::Say(r#"{"ack":5}"#.into()));
+        assert_eq!(stranger.hears_message(shows(5, Some(4))), StrangerHeard::Say(r#"{"ack":5}"#.into()));
         assert_eq!(stranger.opening("us").len(), 1);
+    }
+
+    /// If it were, a restart of ours would make us forget a refusal for which the stranger waits.
+    #[test]
+    fn nothing_is_acknowledged_whose_refusal_may_be_lost() {
+        let shown = |stranger: &Stranger| match decode(stranger.opening("us")[0].as_bytes()) {
+            Ok(Packet::HandshakeAck(Hello { sturdy: Some(sturdy), .. })) => sturdy.position.highest_received,
+            other => panic!("{other:?}"),
+        };
+        let ack = |ack, alloc| StrangerHeard::Say(encode(&Packet::Ack { ack, alloc: Some(alloc) }));
+        let mut stranger = Stranger::greeted(None, HERE, hello(None, 1, [1, 4, 0]), "us");
+        assert_eq!(stranger.hears_message(Envelope { seq: 1, ack: None, body: Err("?".into()) }), ack(1, 0));
+        let refusals: Vec<String> = (2..=4)
+            .map(|seq| {
+                assert!(is_shown(&stranger.hears_message(shows(seq, None))));
+                stranger.refuse(seq, "k".into(), "no".into())
+            })
+            .collect();
+        let acks = [r#""ack":2"#, r#""ack":1"#, r#""ack":1"#];
+        assert!(refusals.iter().zip(acks).all(|(text, ack)| text.contains(ack)), "{refusals:?}");
+        assert_eq!(shown(&stranger), 1);
+        assert_eq!(stranger.hears_message(shows(3, None)), StrangerHeard::Say(refusals[1].clone()));
+        assert_eq!(stranger.hears_ack(1), ack(2, 3));
+        assert_eq!(shown(&stranger), 2);
+        assert_eq!(stranger.hears_ack(3), ack(4, 3));
+        assert_eq!(shown(&stranger), 4);
     }
 
     #[test]

@@ -62,6 +62,21 @@ fn who_is_sought_without_hurry_is_dialled_rarely_until_somebody_is_in_a_hurry() 
 }
 
 #[test]
+fn new_hints_are_tried_at_once() {
+    let (mut peers, now) = peers(TransportLimits::default());
+    let a = peer(1);
+    peers.want(now, a, vec!["old".into()]);
+    assert_eq!(peers.due(now), Some(a));
+    peers.failed(now, a, 500);
+    peers.want(now, a, vec!["old".into()]);
+    assert_eq!(peers.due(now), None, "the same again is no reason to hurry");
+    peers.want(now, a, vec!["old".into(), "new".into()]);
+    assert_eq!(peers.due(now), Some(a));
+    peers.want(now, a, vec!["newer".into()]);
+    assert_eq!(peers.failed(now, a, 500), Some(millis(500)), "and what came while it was dialled, soon");
+}
+
+#[test]
 fn waits_are_forgotten_when_the_host_says_so_and_when_a_peer_speaks() {
     let (mut peers, now) = peers(TransportLimits::default());
     let (a, line) = (peer(1), ConnectionId(1));
