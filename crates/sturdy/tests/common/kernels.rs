@@ -116,6 +116,10 @@ export function buildRootObject(vatPowers, parameters, baggage) {
       vatPowers.exitVatWithFailure(Error(text));
     },
     issue: reference => E(baggage.get('services').ocapURLIssuerService).issue(reference),
+    // Does not wait for it.
+    tryToRedeem(url) {
+      E(baggage.get('services').ocapURLRedemptionService).redeem(url).catch(reason => console.log(`${reason}`));
+    },
     async redeem(url, name) {
       keep(name, await E(baggage.get('services').ocapURLRedemptionService).redeem(url));
     },
