@@ -14,6 +14,8 @@ use std::net::IpAddr;
 pub(crate) const MAX_FOUND: usize = 8;
 /// Addresses of one peer that are worth keeping. URLs that are being redeemed may name as many more.
 pub const MAX_KEPT: usize = 16;
+/// Direct ones among them that the peer does not tell (any more).
+const MAX_OLD: usize = 4;
 
 /// The host of an address that needs no lookup.
 pub(crate) fn host(address: &Multiaddr) -> Option<IpAddr> {
@@ -46,25 +48,22 @@ fn complete(peer: PeerId, address: &Multiaddr) -> Option<Multiaddr> {
     }
 }
 
-/// What is worth keeping of the addresses of a peer, at most [`MAX_KEPT`]: those that were just found; of those
-/// that were known all that lead elsewhere, relays and names first. What a known one said of the same host in the same
-/// way is replaced by what was found.
+/// What is worth keeping of the addresses of a peer, at most [`MAX_KEPT`]: those that were just found; then, of those that
+/// were known, relays and names, and a few direct ones, for they may still lead there by a way that the peer does not know.
 pub fn keep_addresses(peer: &str, known: &[String], found: &[String]) -> Vec<String> {
-    let replaced: BTreeSet<_> = found.iter().filter_map(|text| way(peer, text)).collect();
-    let left = || known.iter().filter(|text| way(peer, text).is_none_or(|way| !replaced.contains(&way)));
-    let (direct, far): (Vec<&String>, Vec<&String>) = left().partition(|text| way(peer, text).is_some());
+    let (direct, far): (Vec<&String>, Vec<&String>) = known.iter().partition(|text| is_direct(peer, text));
+    let direct = direct.into_iter().filter(|text| !found.contains(text)).take(MAX_OLD);
     let mut seen = BTreeSet::new();
     let all = found.iter().chain(far).chain(direct).filter(|text| seen.insert(text.as_str()));
     all.take(MAX_KEPT).cloned().collect()
 }
 
-/// The host of a direct address of a peer, and the protocols over which it goes.
-fn way(peer: &str, text: &str) -> Option<(IpAddr, Vec<&'static str>)> {
-    let address: Multiaddr = text.parse().ok()?;
+/// A host of the peer itself, by its number.
+fn is_direct(peer: &str, text: &str) -> bool {
+    let Ok(address) = text.parse::<Multiaddr>() else { return false };
     let ids = address.iter().filter(|part| matches!(part, Protocol::P2p(_) | Protocol::P2pCircuit)).count();
     let is_its_own = matches!(address.iter().last(), Some(Protocol::P2p(named)) if named.to_string() == peer);
-    let host = host(&address).filter(|_| ids == 1 && is_its_own)?;
-    Some((host, address.iter().map(|part| part.tag()).collect()))
+    ids == 1 && is_its_own && host(&address).is_some()
 }
 
 #[cfg(test)]
@@ -101,15 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_takes_the_place_of_what_was_known_of_the_same_host() {
-        let direct = |host: &str, port: u16| format!("/ip4/{host}/tcp/{port}/p2p/{PEER}");
+    fn what_was_found_comes_first_and_little_is_kept_of_what_was() {
+        let direct = |port: u16| format!("/ip4/8.8.8.8/tcp/{port}/p2p/{PEER}");
         let relay = format!("/ip4/8.8.8.8/tcp/7/p2p/{OTHER}");
         let name = format!("/dns4/a.example/tcp/7/p2p/{PEER}");
-        let web = format!("/ip4/8.8.8.8/tcp/3/ws/p2p/{PEER}");
-        let known = [direct("8.8.8.8", 1), direct("9.9.9.9", 1), relay.clone(), web.clone(), name.clone()];
-        let kept = keep_addresses(PEER, &known, &[direct("8.8.8.8", 2)]);
-        assert_eq!(kept, [direct("8.8.8.8", 2), relay, name, direct("9.9.9.9", 1), web]);
-        assert_eq!(keep_addresses(PEER, &known, &[]).len(), known.len());
+        let known: Vec<String> = (1..7).map(direct).chain([relay.clone(), name.clone()]).collect();
+        let kept = keep_addresses(PEER, &known, &[direct(9), direct(2)]);
+        assert_eq!(kept, [direct(9), direct(2), relay, name, direct(1), direct(3), direct(4), direct(5)]);
+        assert_eq!(keep_addresses(PEER, &kept, &[direct(1)])[0], direct(1));
     }
 
     proptest! {
