@@ -49,6 +49,14 @@ impl Ctx<'_, '_> {
         Ok(())
     }
 
+    /// We forget the peer, and with it this object of its.
+    pub(super) fn let_go_of(&mut self, remote: RemoteId, rref: RRef) {
+        let told = super::names::flipped(rref);
+        let garbage = self.garbage_of(remote);
+        garbage.drops.push(told);
+        garbage.retires.push(told);
+    }
+
     fn garbage_of(&mut self, remote: RemoteId) -> &mut RemoteGarbage {
         self.remote_garbage.entry(remote).or_default()
     }
