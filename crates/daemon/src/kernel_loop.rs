@@ -166,8 +166,9 @@ impl KernelLoop {
             let system_only = access == crate::services::ServiceAccess::SystemOnly;
             self.ask_for_nobody(Request::RegisterService { name, system_only })?;
         }
-        if let Some(network) = &self.network {
+        if let Some(network) = &mut self.network {
             network.close_the_closed(&self.node).map_err(Fault::Store)?;
+            network.seek_the_known(&self.node).map_err(Fault::Store)?;
         }
         self.commit()?;
         // Only now is the death counted; a crash before this line finds the note again.
@@ -239,6 +240,10 @@ impl KernelLoop {
     fn obey(&mut self, command: Command) -> Result<Going, Broken> {
         match command {
             Command::Request(request, reply) => {
+                if let Some(refused) = self.objection(&request) {
+                    let _gone = reply.send(Err(refused));
+                    return Ok(Going::On);
+                }
                 self.foresee(&request)?;
                 let ticket = self.ticket();
                 self.waiters.answer(ticket, reply);
@@ -279,7 +284,7 @@ impl KernelLoop {
     }
 
     /// Asks something whose answer nobody needs to hear, so no commit is hurried for it.
-    fn ask_for_nobody(&mut self, request: Request) -> Result<(), Broken> {
+    pub(crate) fn ask_for_nobody(&mut self, request: Request) -> Result<(), Broken> {
         let ticket = self.ticket();
         let held = self.node.held_effects();
         self.event(Event::Asked(ticket, request))?;

@@ -12,8 +12,9 @@ pub struct ParseRefError {
 
 impl ParseRefError {
     pub(crate) fn new(text: &str, expected: &'static str) -> Self {
-        // A hostile text may be long; the message need not be.
-        Self { text: text.chars().take(80).collect(), expected }
+        // A hostile text may be long, and a wrong one may be a secret that was put in the wrong place; the message is short.
+        let shown = if text.len() > 40 { text.chars().take(8).chain(['…']).collect() } else { text.to_owned() };
+        Self { text: shown, expected }
     }
 }
 
@@ -58,6 +59,16 @@ pub fn write_json_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// The bytes of [`json_string`], without writing it.
+pub fn json_string_bytes(text: &str) -> usize {
+    let extra = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x8 | 0xc => 1,
+        byte if byte < b' ' => 5,
+        _ => 0,
+    };
+    2 + text.len() + text.bytes().map(extra).sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +88,13 @@ mod tests {
     #[test]
     fn json_strings_escape_what_json_demands() {
         assert_eq!(json_string("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\n\\u0001é\"");
+    }
+
+    #[test]
+    fn json_strings_are_as_long_as_is_said() {
+        for c in ('\0'..'\u{300}').chain(['€', '😀']) {
+            let text = format!("{c}a{c}");
+            assert_eq!(json_string_bytes(&text), json_string(&text).len(), "{text:?}");
+        }
     }
 }

@@ -298,10 +298,14 @@ impl Ctx<'_, '_> {
         // Crossed even if the target is gone: the peer believes that we hold what it mentions.
         let methargs = self.capdata_to_kernel_from(remote, message.methargs)?;
         let result = message.result.map(|rref| self.result_from_remote(remote, rref)).transpose()?;
+        let gone = || KernelError::new(Code::ObjectDeleted, "the target does not exist any more");
+        let target = target.ok_or_else(gone);
+        // Its sender may have higher limits: that is no offence.
+        let target = target.and_then(|target| self.too_large(&methargs, Code::MessageTooLarge).map_or(Ok(target), Err));
         match (target, result) {
-            (Some(target), _) => self.send(target, Message { methargs, result: result.map(KRef::Promise) })?,
-            (None, Some(result)) => self.reject(result, Code::ObjectDeleted, "the target does not exist any more")?,
-            (None, None) => {}
+            (Ok(target), _) => self.send(target, Message { methargs, result: result.map(KRef::Promise) })?,
+            (Err(error), Some(result)) => self.settle(result, true, error.to_capdata())?,
+            (Err(_), None) => {}
         }
         Ok(Ok(()))
     }
@@ -323,7 +327,11 @@ impl Ctx<'_, '_> {
         let mut settled = Vec::with_capacity(batch.len());
         for Resolution { promise, rejected, value } in batch {
             if let KRef::Promise(id) = self.remote_to_kernel(remote, promise)? {
-                settled.push((id, rejected, self.capdata_to_kernel_from(remote, value)?));
+                let value = self.capdata_to_kernel_from(remote, value)?;
+                match self.too_large(&value, Code::AnswerLost) {
+                    Some(error) => settled.push((id, true, error.to_capdata())),
+                    None => settled.push((id, rejected, value)),
+                }
             }
         }
         for (id, rejected, value) in settled {
