@@ -96,7 +96,6 @@ pub(crate) struct KernelLoop {
     unawaited: usize,
     next_ticket: u64,
     group_since: Option<Instant>,
-    /// How long the last commit took.
     commit_took: Duration,
     /// When something happened last.
     stirred: Instant,
