@@ -334,7 +334,10 @@ impl Network {
 
     /// The peer at the other end of a connection, if it has said where it is and that waits.
     pub(crate) fn waits_to_be_kept(&self, connection: ConnectionId) -> Option<String> {
-        let line = self.lines.get(&connection).filter(|_| !self.found.is_empty())?;
+        if self.found.is_empty() {
+            return None;
+        }
+        let line = self.lines.get(&connection)?;
         self.found.contains_key(&line.peer).then(|| line.peer.clone())
     }
 
