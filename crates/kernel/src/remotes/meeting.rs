@@ -85,6 +85,16 @@ pub fn dial_failed(ctx: &mut Ctx<'_, '_>, peer: &str) -> Result<(), Fault> {
     ctx.close()
 }
 
+/// The turn of something that a peer may not say and that has no number: it is written down, and ends its connection
+/// (L13). Of a stranger nothing is kept (L12).
+pub fn offended(ctx: &mut Ctx<'_, '_>, peer: &str, why: String) -> Result<(), Fault> {
+    if let Some(remote) = ctx.get::<RemotesByPeer>(&peer.to_owned())? {
+        ctx.change_remote(remote, |cursor| cursor.offences += 1)?;
+        ctx.notice(Notice::PeerOffended { remote, why });
+    }
+    ctx.close()
+}
+
 /// What the end of a conversation leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaves {

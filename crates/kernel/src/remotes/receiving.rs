@@ -14,8 +14,8 @@ use std::ops::Range;
 use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, Receipt};
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{
-    DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, RemotesByPeer,
-    Retiring, RetiringRecord, VatCursors, Withheld, WithheldRecord,
+    DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, Retiring,
+    RetiringRecord, VatCursors, Withheld, WithheldRecord,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, PromiseId, RRef, RemoteId, Resolution};
@@ -105,16 +105,6 @@ pub fn hear_ack(
     ctx.work_off(remote, freed)?;
     ctx.close()?;
     Ok(None)
-}
-
-/// The turn of something that a peer may not say and that has no number: it is written down, and ends its connection
-/// (L13). Of a stranger nothing is kept (L12).
-pub fn offended(ctx: &mut Ctx<'_, '_>, peer: &str, why: String) -> Result<(), Fault> {
-    if let Some(remote) = ctx.get::<RemotesByPeer>(&peer.to_owned())? {
-        ctx.change_remote(remote, |cursor| cursor.offences += 1)?;
-        ctx.notice(Notice::PeerOffended { remote, why });
-    }
-    ctx.close()
 }
 
 /// The turn in which the numbers before `seq` are not waited for any longer: the peer is not of our own kind and has
