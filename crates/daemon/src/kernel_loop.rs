@@ -96,6 +96,7 @@ pub(crate) struct KernelLoop {
     unawaited: usize,
     next_ticket: u64,
     group_since: Option<Instant>,
+    commit_took: Duration,
     /// When something happened last.
     stirred: Instant,
     rest: Rest,
@@ -145,6 +146,7 @@ impl KernelLoop {
             unawaited: 0,
             next_ticket: 0,
             group_since: None,
+            commit_took: Duration::ZERO,
             stirred: Instant::now(),
             rest: Rest::Awake,
             until_quiet: Vec::new(),
@@ -356,11 +358,16 @@ impl KernelLoop {
         if old || turns >= self.limits.group_turns || self.node.uncommitted_bytes() >= self.limits.group_bytes {
             return true;
         }
-        self.awaited() > 0 && (self.is_quiet() || since.elapsed() >= Duration::from_millis(self.limits.group_open_ms))
+        // On a slow disk groups are longer, or most of the time would go into commits.
+        let open = Duration::from_millis(self.limits.group_open_ms);
+        let open = (4 * self.commit_took).clamp(open, 5 * open);
+        self.awaited() > 0 && (self.is_quiet() || since.elapsed() >= open)
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), Broken> {
+        let begun = Instant::now();
         let outer = self.node.commit(now())?;
+        self.commit_took = begun.elapsed();
         self.group_since = None;
         self.unawaited = 0;
         let mut others = Vec::new();
