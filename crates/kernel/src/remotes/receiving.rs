@@ -190,12 +190,14 @@ impl Ctx<'_, '_> {
                 self.retire(remote, seq, row)?;
             }
         }
-        let mut few = 1; // mostly the first one is not due yet
+        let (mut few, mut last) = (1, None); // mostly the first one is not due yet
         loop {
-            let rows = self.turn.scan::<Retiring>(&remote, None, few)?;
+            // After the last one, or each look would pass all that this turn has deleted.
+            let rows = self.turn.scan::<Retiring>(&remote, last.as_ref(), few)?;
             // They are acknowledged in order and so become due in order.
             let rows: Vec<_> = rows.into_iter().take_while(|(_, row)| retires(row)).collect();
             let all = rows.len() == few;
+            last = rows.last().map(|(key, _)| *key);
             for ((_, seq), row) in rows {
                 self.retire(remote, seq, row)?;
             }
