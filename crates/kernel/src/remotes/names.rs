@@ -6,7 +6,8 @@
 
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
-use sturdy_store::{Decider, Owner, Read, RemoteName, RemoteNames, RemoteRefs, Subscriber, Withheld};
+use sturdy_remote::{Body, Delivered};
+use sturdy_store::{Decider, Owner, Read, RemoteName, RemoteNames, RemoteRefs, Subscriber, Withheld, WithheldRecord};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, KRef, PromiseId, RRef, RemoteId};
 
@@ -171,6 +172,7 @@ impl Ctx<'_, '_> {
     /// The result of a message of the peer: from now on the message decides it, and the peer wants to know.
     pub(crate) fn result_from_remote(&mut self, remote: RemoteId, rref: RRef) -> Result<PromiseId, Fault> {
         let id = match self.named(remote, rref)? {
+            Some(KRef::Promise(id)) if self.has_messages_on_the_way(remote, id)? => self.stand_in(remote, id)?,
             Some(KRef::Promise(id)) => {
                 self.set_decider(id, Decider::Nobody)?;
                 id
@@ -180,6 +182,28 @@ impl Ctx<'_, '_> {
         };
         self.subscribe(id, Subscriber::Remote(remote))?;
         Ok(id)
+    }
+
+    /// Whether messages went to this promise that the peer may still send back. What a `whatever` peer decides gets none.
+    fn has_messages_on_the_way(&self, remote: RemoteId, id: PromiseId) -> Result<bool, Fault> {
+        let ever = self.need::<RemoteNames>(&(id.into(), remote))?.last_named > 0;
+        Ok(ever && self.pipelines(remote, id)? && !defect::broken(Defect::SettledBeforePipelineIsHome))
+    }
+
+    /// A promise comes home as the result of a message of the peer, while messages to it are still on their way there and
+    /// back. A new promise takes over its name: what comes back goes to that one, and so does, as soon as all of it has
+    /// come, what was sent to the old one meanwhile (L5).
+    fn stand_in(&mut self, remote: RemoteId, id: PromiseId) -> Result<PromiseId, Fault> {
+        let name = self.need::<RemoteNames>(&(id.into(), remote))?;
+        let home = self.new_promise(Decider::Nobody)?;
+        self.unlink_name(remote, id.into())?;
+        self.link_name(remote, home.into(), name.rref, 0)?;
+        let value = CapData { body: "#\"&0\"".into(), slots: vec![home.into()] };
+        // Lets go of nothing. Once it is acknowledged, the peer has numbered everything that comes back: it sends what had
+        // waited there after the message that we are taking in, so that one's acknowledgement proves too little.
+        let sent = self.append(remote, Body::Deliver(Delivered::DropExports(Vec::new())))?;
+        self.withhold(remote, id, WithheldRecord { sent, until: 0, rejected: false, value })?;
+        Ok(home)
     }
 
     fn peer_promise(&mut self, remote: RemoteId, rref: RRef, decider: Decider) -> Result<PromiseId, Fault> {

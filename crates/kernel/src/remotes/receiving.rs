@@ -363,11 +363,22 @@ impl Ctx<'_, '_> {
         };
         let comes_home = comes_home && !defect::broken(Defect::SettledBeforePipelineIsHome);
         if comes_home && sent > ack && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy {
-            self.hold_slots(&value)?;
-            self.put::<Withheld>(&(remote, id), &WithheldRecord { sent, until: 0, rejected, value });
-            return Ok(());
+            return self.withhold(remote, id, WithheldRecord { sent, until: 0, rejected, value });
         }
         self.settle(id, rejected, value)
+    }
+
+    /// The settlement of a promise waits until the peer has acknowledged message `sent`, and until everything that it had
+    /// numbered by then has come (L5).
+    pub(super) fn withhold(
+        &mut self,
+        remote: RemoteId,
+        id: PromiseId,
+        settlement: WithheldRecord,
+    ) -> Result<(), Fault> {
+        self.hold_slots(&settlement.value)?;
+        self.put::<Withheld>(&(remote, id), &settlement);
+        Ok(())
     }
 
     /// The peer lets go of objects of ours (L7).
