@@ -40,14 +40,25 @@ fn calls(report: &mut Report, runtime: &Runtime, dir: &Path) -> f64 {
     let target = runtime.block_on(kernel.redeem(&other.said));
     let (count, rounds) = (report.choose(10_000, 50_000), report.rounds());
     let mut rates = Vec::new();
-    let before = runtime.block_on(kernel.rows_written());
+    let before = runtime.block_on(kernel.written());
+    let computed = || (raw::ticks(std::process::id()), raw::ticks(other.id()));
+    let from = computed();
     for _ in 0..rounds {
         rates.push(runtime.block_on(calls_in_flight(&kernel, target, count, 1_000)));
     }
-    let rows = (runtime.block_on(kernel.rows_written()) - before) as f64 / (count * rounds) as f64;
+    let (after, to) = (runtime.block_on(kernel.written()), computed());
+    let each = |from: u64, to: u64| (to - from) as f64 / (count * rounds) as f64;
     let rate = median(rates);
     report.add("1000 calls in flight", rate, "calls/s", Target::AtLeast(5_000.0));
+    let rows = each(before.keys_written, after.keys_written);
     report.add("1000 calls in flight: rows written by the caller", rows, "rows/call", Target::Told);
+    let bytes = each(before.bytes_written, after.bytes_written);
+    report.add("1000 calls in flight: bytes of them", bytes, "bytes/call", Target::Told);
+    let group = 1.0 / each(before.commits, after.commits);
+    report.add("1000 calls in flight: calls per commit of the caller", group, "calls", Target::Told);
+    // A tick is a hundredth of a second. All threads, the system's part included.
+    report.add("1000 calls in flight: computing of the caller", each(from.0, to.0) * 1e4, "µs/call", Target::Told);
+    report.add("1000 calls in flight: computing of the called", each(from.1, to.1) * 1e4, "µs/call", Target::Told);
     let allowed = 4_000.0 / syncs + 1_000.0 / trips + 1.0;
     let waits = runtime.block_on(one_after_another(&kernel, target, report.choose(200, 1_000)));
     report.add("one caller that waits, median", median(waits), "ms/call", Target::AtMost(allowed));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use sturdy_daemon::{
     Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, PeerView, Place, Report, Request, UrlTerms,
 };
-use sturdy_store::MemoryDisk;
+use sturdy_store::{EngineStats, MemoryDisk};
 use sturdy_transport::Reach;
 use sturdy_types::{CapData, ClusterConfig, KRef, OcapUrl};
 use tokio::task::JoinSet;
@@ -121,8 +121,9 @@ impl Kernel {
         settled.value.slots[0]
     }
 
-    pub async fn rows_written(&self) -> u64 {
-        self.handle.stats().await.expect("the daemon goes on").engine.keys_written
+    /// What its store has written so far.
+    pub async fn written(&self) -> EngineStats {
+        self.handle.stats().await.expect("the daemon goes on").engine
     }
 
     /// Calls that nobody waits for.

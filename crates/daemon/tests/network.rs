@@ -7,23 +7,27 @@ use sturdy_daemon::{
     Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, NetworkSwitch, Place, RemoteState,
     Report, Request, RequestError, Runtimes, UrlTerms, identity_file,
 };
+use sturdy_node::remote::{MAX_VALUE_BYTES, value_bytes};
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::MemoryEngine;
 use sturdy_types::{CapData, ClusterConfig, CodeSpec, KRef, ObjectId, RuntimeKind, VRef, VatConfig};
 use sturdy_vat::{Call, Crank, NativeRuntime, Object, Reply, error_value};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Counts; `again` works for ever, one delivery at a time.
+/// Counts, and `long` answers something that takes so many bytes on the wire; `again` works for ever, one delivery at a time.
 struct Counter;
 
 impl Object for Counter {
     fn call(&self, crank: &mut Crank<'_>, call: &Call<'_>) -> Reply {
         match call.method {
             "bootstrap" => Reply::Value(CapData::plain("#\"up\"")),
-            "increment" => {
+            "increment" | "long" => {
                 let count: u64 = crank.get("count").map_or(0, |text| text.parse().unwrap()) + 1;
                 crank.set("count", count.to_string());
-                Reply::Value(CapData::plain(format!("#{count}")))
+                match call.args.trim_matches(['[', ']']).parse() {
+                    Ok(bytes) => Reply::Value(taking(bytes, |text| format!("#\"{text}\""))),
+                    Err(_) => Reply::Value(CapData::plain(format!("#{count}"))),
+                }
             }
             "again" => {
                 crank.send_only(VRef::ROOT, "again", "[]", vec![]);
@@ -95,6 +99,12 @@ fn methargs(method: &str) -> CapData<KRef> {
     CapData::plain(format!("#[\"{method}\",[]]"))
 }
 
+/// A value with a text in it, so long that it takes `bytes` on the wire.
+fn taking<R>(bytes: usize, body: impl Fn(&str) -> String) -> CapData<R> {
+    let missing = bytes - value_bytes::<R>(&CapData::plain(body("")));
+    CapData::plain(body(&format!("{}{}", "é".repeat(missing / 2), "x".repeat(missing % 2))))
+}
+
 /// What `to` gets for a URL of an object of `from`.
 async fn give(from: &Handle, object: KRef, to: &Handle) -> KRef {
     let issued = from.issue_url(object, UrlTerms::default()).await.unwrap();
@@ -129,6 +139,29 @@ async fn a_slow_kernel_makes_its_peers_wait_and_loses_nothing() {
     }
     answers.sort_unstable();
     assert_eq!(answers, (1..=300).collect::<Vec<_>>());
+    a.daemon.shutdown().await;
+    b.daemon.shutdown().await;
+}
+
+/// Over a real line, with the transport's own limit of frames.
+#[tokio::test]
+async fn what_exceeds_a_frame_is_refused_and_its_caller_knows_whether_anything_was_done() {
+    let a = Kernel::start(memory(), ANY, |_| {}).await;
+    let b = Kernel::start(memory(), ANY, |_| {}).await;
+    let (at_a, at_b) = (a.handle(), b.handle());
+    let far = give(&at_a, launch(&at_a).await, &at_b).await;
+    let call = async |methargs| at_b.call(far, methargs, None).await.unwrap();
+    for bytes in [MAX_VALUE_BYTES, MAX_VALUE_BYTES + 1, 9_000_000] {
+        let settled = call(taking(bytes, |text| format!("#[\"increment\",[\"{text}\"]]"))).await;
+        assert_eq!(settled.rejected, bytes > MAX_VALUE_BYTES);
+        assert_eq!(settled.value.body.contains("[KERNEL:MESSAGE_TOO_LARGE]"), settled.rejected);
+    }
+    for bytes in [MAX_VALUE_BYTES, MAX_VALUE_BYTES + 1] {
+        let settled = call(CapData::plain(format!("#[\"long\",[{bytes}]]"))).await;
+        assert_eq!(settled.rejected, bytes > MAX_VALUE_BYTES);
+        assert_eq!(settled.value.body.contains("[KERNEL:ANSWER_LOST]"), settled.rejected);
+    }
+    assert_eq!(call(methargs("increment")).await.value.body, "#4", "the first call, and both with a long answer");
     a.daemon.shutdown().await;
     b.daemon.shutdown().await;
 }

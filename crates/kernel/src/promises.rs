@@ -55,7 +55,7 @@ impl Ctx<'_, '_> {
             self.delete::<DecidedBy>(&(old, id));
         }
         if new != Decider::Nobody {
-            self.put::<DecidedBy>(&(new, id), &());
+            self.put_new::<DecidedBy>(&(new, id), &());
         }
         Ok(())
     }

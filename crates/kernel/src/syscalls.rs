@@ -50,7 +50,7 @@ impl Ctx<'_, '_> {
 
     fn syscall_send(&mut self, vat: VatId, target: VRef, message: Message<VRef>) -> Result<(), Blame> {
         let target = self.vat_to_kernel(vat, target)?;
-        if let Some(error) = self.too_large(&message.methargs) {
+        if let Some(error) = self.too_large(&message.methargs, Code::MessageTooLarge) {
             // The arguments are not crossed: a message that is refused exports nothing but its result.
             let result = message.result.map(|vref| self.result_to_kernel(vat, vref)).transpose()?;
             let message = Message { methargs: CapData::plain(""), result: result.map(KRef::Promise) };
@@ -62,9 +62,11 @@ impl Ctx<'_, '_> {
         Ok(self.send(target, Message { methargs, result: result.map(KRef::Promise) })?)
     }
 
-    fn too_large(&self, data: &CapData<VRef>) -> Option<KernelError> {
+    /// What is too large about a value: a message is refused with `MESSAGE_TOO_LARGE`, a settlement, which tells of what
+    /// has taken effect, becomes a rejection with `ANSWER_LOST`.
+    pub(crate) fn too_large<R>(&self, data: &CapData<R>, code: Code) -> Option<KernelError> {
         let error = |size: usize, unit: &str, limit: usize| {
-            KernelError::new(Code::MessageTooLarge, format!("{size} {unit}, the limit is {limit}"))
+            KernelError::new(code, format!("{size} {unit}, the limit is {limit}"))
         };
         if data.body.len() > self.limits.body_bytes {
             Some(error(data.body.len(), "bytes of body", self.limits.body_bytes))
@@ -96,7 +98,7 @@ impl Ctx<'_, '_> {
                 KRef::Promise(id) if self.decider(id)? == Some(Decider::Vat(vat)) => id,
                 _ => return Err(VatFault::illegal(format!("{vat} does not decide {promise}")).into()),
             };
-            if let Some(error) = self.too_large(&value) {
+            if let Some(error) = self.too_large(&value, Code::AnswerLost) {
                 self.settle(id, true, error.to_capdata())?;
             } else {
                 let value = self.capdata_to_kernel(vat, value)?;

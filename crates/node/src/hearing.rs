@@ -13,7 +13,7 @@ use sturdy_kernel::{
     skip_gap, standing_with,
 };
 use sturdy_remote::{DecodeError, Packet, Side, decode, encode, is_current};
-use sturdy_store::{PeerKind, Read, RemoteCursors, RemoteState, Remotes, StoreFault};
+use sturdy_store::{DecidedBy, Decider, PeerKind, Read, Redemptions, RemoteCursors, RemoteState, Remotes, StoreFault};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ConnectionId, Millis, RemoteId};
 
@@ -72,11 +72,18 @@ impl Node {
         Ok(inner)
     }
 
-    /// After a restart nothing is lost: whoever is owed something is dialled (G8).
+    /// After a restart nothing is lost: whoever is owed something is dialled (G8), and whoever owes us something. Should
+    /// it not know of that any more, it does not dial, and there would be nobody to say that nothing will come (G12).
     pub(crate) fn resume_conversations(&mut self) -> Result<(), Fault> {
         for (remote, _) in self.store.scan::<Remotes>(&(), None, usize::MAX)? {
             let cursor = self.store.get::<RemoteCursors>(&remote)?.unwrap_or_default();
-            if cursor.first_pending < cursor.next_send && !defect::broken(Defect::OutboxNotResumed) {
+            let owed = cursor.first_pending < cursor.next_send && !defect::broken(Defect::OutboxNotResumed);
+            let decider = Decider::Remote(remote);
+            let waited_for = || -> Result<bool, StoreFault> {
+                Ok(!self.store.scan::<DecidedBy>(&decider, None, 1)?.is_empty()
+                    || !self.store.scan::<Redemptions>(&remote, None, 1)?.is_empty())
+            };
+            if owed || waited_for()? {
                 self.links.learn(&LinkNews::Wanted(remote), cursor.first_pending);
             }
         }

@@ -380,7 +380,7 @@ fn too_large_a_message_is_rejected_and_too_large_a_resolution_becomes_a_rejectio
             "alice <- notify p+5 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE] 2014 bytes of body, the limit is 1000]
              bob <- message o+0 get() result p-1
              alice <- notify p+6 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE] 3 references, the limit is 2]
-             alice <- notify p+7 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE] 2003 bytes of body, the limit is 1000]",
+             alice <- notify p+7 rejected [Error: [KERNEL:ANSWER_LOST] 2003 bytes of body, the limit is 1000]",
         );
         let root = s.root("bob");
         let slots = vec![root.into(); 3];

@@ -142,6 +142,69 @@ fn a_forgotten_peer_holds_nothing() {
     assert!(after["objects"] <= before["objects"] + 1, "{after:?}");
 }
 
+/// The peer is not told at once, for it may be away; but it never waits for what will not come.
+#[test]
+fn who_was_forgotten_hears_it_when_it_greets() {
+    for restarts in [false, true] {
+        let mut w = two();
+        let bob = w.introduce(1, "bob", 0);
+        w.tell(0, "alice", "keep $0", &[bob]);
+        w.tell(1, "bob", "hold o-1 strong", &[]);
+        w.settle_down();
+        w.tell(1, "bob", "ask o-1 wait(o+5, o+6) -> p+5; ask p+5 more() -> p+6", &[]);
+        w.stages[1].told();
+        assert_eq!(w.info(1, 0).pending_messages, 0, "only answers are awaited");
+        w.up = false;
+        w.cut_off(0);
+        w.stages[0].ask(Request::ForgetPeer(peer(1))).expect("it is forgotten");
+        if restarts {
+            w.crash(1);
+        }
+        w.settle_down();
+        assert!(!told(&w, 1).contains("p+5"), "it has not heard of it");
+        w.up = true;
+        w.settle_down();
+        let bob = told(&w, 1);
+        for promise in ["p+5", "p+6"] {
+            // A crash loses the heap, and with it whoever would be told.
+            let heard = bob.contains(&format!("notify {promise} rejected [Error: [KERNEL:CONNECTION_LOST]"));
+            assert!(heard || restarts, "{bob}");
+        }
+        let rows = |w: &mut Worlds, world: usize, table| w.stages[world].census().get(table).copied().unwrap_or(0);
+        assert_eq!(rows(&mut w, 1, "decided-by"), 0);
+        assert_eq!((rows(&mut w, 0, "outbox"), rows(&mut w, 1, "outbox")), (0, 0));
+        // B keeps its name of alice, which is of no use, and A holds nothing of B.
+        assert_eq!((rows(&mut w, 0, "remote-refs"), rows(&mut w, 1, "remote-refs")), (0, 1));
+        w.tell(1, "bob", "ask o-1 hello() -> p+8", &[]);
+        assert!(told(&w, 1).contains("notify p+8 rejected [Error: [KERNEL:OBJECT_DELETED]"));
+        let alice = w.introduce(0, "alice", 1);
+        w.tell(1, "bob", "ask $0 hello() -> p+9", &[alice]);
+        assert!(told(&w, 1).contains("notify p+9 fulfilled"));
+        assert_eq!((w.info(0, 1).offences, w.info(1, 0).offences), (0, 0));
+        assert_eq!(w.info(0, 1).conversation, w.info(1, 0).conversation);
+    }
+}
+
+/// The peer lost its store while we were away, too: nobody else would begin to talk.
+#[test]
+fn who_waits_for_an_answer_dials_after_a_restart() {
+    let mut w = two();
+    w.stages[1].puppets.on("bob", "go", "send o-1 wait() -> result");
+    let bob = w.stages[1].root("bob");
+    w.stages[1].send_named("r", bob, "go");
+    w.run();
+    w.up = false;
+    w.cut_off(0);
+    w.lose_store(0, &["alice"]);
+    w.crash(1);
+    let ticket = w.stages[1].send_named("r", bob, "go");
+    w.run();
+    assert_eq!(w.stages[1].fate(ticket), "pending");
+    w.up = true;
+    w.run();
+    assert!(w.stages[1].fate(ticket).contains("[KERNEL:PEER_RESTARTED]"), "{}", w.stages[1].fate(ticket));
+}
+
 #[test]
 fn a_full_outbox_refuses_calls_and_nothing_else() {
     let limits = KernelLimits { remote_outbox_messages: 3, ..KernelLimits::default() };
@@ -162,5 +225,5 @@ fn a_full_outbox_refuses_calls_and_nothing_else() {
     assert!(told(&w, 1).contains("notify p+10 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]"));
     w.stages[0].puppets.on("alice", "big", "resolve result = big:2000000");
     w.tell(1, "bob", "ask o-1 big() -> p+11", &[]);
-    assert!(told(&w, 1).contains("notify p+11 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]"));
+    assert!(told(&w, 1).contains("notify p+11 rejected [Error: [KERNEL:ANSWER_LOST]"));
 }

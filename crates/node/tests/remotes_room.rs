@@ -2,10 +2,11 @@
 
 mod world;
 
+use proptest::prelude::*;
 use sturdy_kernel::Notice;
 use sturdy_node::AuditMode;
-use sturdy_node::remote::MAX_FRAME_BYTES;
-use sturdy_types::KernelLimits;
+use sturdy_node::remote::{MAX_FRAME_BYTES, MAX_VALUE_BYTES};
+use sturdy_types::{KernelLimits, json_string};
 use world::script::{Script, Speaks, number};
 use world::worlds::Worlds;
 
@@ -121,22 +122,74 @@ fn a_refused_one_way_send_is_noticed_and_counted() {
     assert_eq!(w.stages[0].told().matches("message o+0 a()").count(), 1);
 }
 
-/// Whatever is accepted fits into a frame, whatever its letters cost when they are written.
-#[test]
-fn every_frame_fits() {
-    let mut w = two(&[KernelLimits::default(), KernelLimits::default()]);
-    w.stages[0].puppets.on("alice", "big", "resolve result = big:1048000");
-    for (index, size) in [1_047_000, 1_048_000, 1_048_200, 1_048_300, 1_048_400, 1_048_576].into_iter().enumerate() {
-        w.tell(1, "bob", &format!("ask o-1 hello(big:{size}) -> p+{}", index + 10), &[]);
-        w.tell(1, "bob", &format!("ask o-1 big() -> p+{}", index + 30), &[]);
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    /// Whatever is accepted fits into a frame, whatever its letters cost when they are written. A call that does not is
+    /// refused before it is sent, and its caller knows that nothing was done; a call whose answer does not has taken effect,
+    /// and its caller knows that.
+    #[test]
+    fn every_frame_fits_and_every_caller_knows(letter in r#"["\\\\né€a\x01]"#, beyond in -900isize..300) {
+        let mut w = two(&[KernelLimits::default(), KernelLimits::default()]);
+        let written = json_string(&json_string(&letter)).len() - 6;
+        let text = letter.repeat((MAX_FRAME_BYTES - 1_000) / written);
+        let text = format!("x{text}{}", "x".repeat(usize::try_from(1_000 + beyond).expect("it is more")));
+        w.stages[0].puppets.on("alice", "big", &format!("resolve result = {}", json_string(&text)));
+        w.tell(1, "bob", &format!("ask o-1 take({}) -> p+5; ask o-1 big() -> p+6; ask o-1 hello() -> p+7", json_string(&text)), &[]);
+        let (alice, bob) = (w.stages[0].told(), w.stages[1].told());
+        let taken = alice.contains("o+0 take(");
+        let fate = if taken { "p+5 fulfilled" } else { "p+5 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]" };
+        prop_assert!(bob.contains(fate));
+        prop_assert!(alice.contains("o+0 big("), "its call is small");
+        let told = bob.contains("p+6 fulfilled");
+        prop_assert!(told || bob.contains("p+6 rejected [Error: [KERNEL:ANSWER_LOST]"));
+        prop_assert!(bob.contains("p+7 fulfilled"), "nothing else is harmed");
+        let written = json_string(&format!("#{}", json_string(&text))).len();
+        prop_assert_eq!(told, written <= MAX_VALUE_BYTES);
+        let longest = w.heard.iter().map(|(_, frame)| frame.len()).max().expect("frames");
+        prop_assert!(longest <= MAX_FRAME_BYTES && (!told || longest + 2_000 > MAX_FRAME_BYTES), "{longest}");
+        prop_assert_eq!(w.info(1, 0).refused, u64::from(!taken));
+        prop_assert_eq!((w.info(0, 1).offences, w.info(1, 0).offences), (0, 0));
     }
-    let quotes = format!("\"{}\"", "\\\"".repeat(300_000));
-    w.tell(1, "bob", &format!("ask o-1 hello({quotes}) -> p+60"), &[]);
+}
+
+/// What waits for a promise is looked at when it is sent on to a peer.
+#[test]
+fn a_message_that_waited_is_refused_like_any_other() {
+    let mut w = two(&[KernelLimits::default(), KernelLimits::default()]);
+    w.stages[1].puppets.on("bob", "later", "keep result");
+    w.tell(1, "bob", "ask p+4 take(big:1048576) -> p+5; ask p+4 take(5) -> p+6; resolve p+4 = o-1", &[]);
     let bob = w.stages[1].told();
-    assert!(bob.contains("MESSAGE_TOO_LARGE") && bob.contains("p+10 fulfilled"), "{bob}");
-    let longest = w.heard.iter().map(|(_, frame)| frame.len()).max().expect("frames");
-    assert!(longest <= MAX_FRAME_BYTES && longest > MAX_FRAME_BYTES - 2_000, "{longest}");
-    assert_eq!(w.info(0, 1).offences, 0);
+    assert!(bob.contains("p+5 rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]") && bob.contains("p+6 fulfilled"), "{bob}");
+    assert_eq!(w.stages[0].told().matches(" take(").count(), 1);
+}
+
+/// A kernel may allow itself less than what fits into a frame.
+#[test]
+fn what_exceeds_the_receivers_limit_is_no_offence() {
+    let low = KernelLimits { body_bytes: 1_000, body_slots: 2, ..KernelLimits::default() };
+    let mut w = two(&[low, KernelLimits::default()]);
+    w.stages[0].puppets.on("alice", "echo", "ask $0 big() -> p+9; keep result");
+    w.stages[1].puppets.on("bob", "big", "resolve result = big:2000");
+    w.tell(
+        1,
+        "bob",
+        "ask o-1 take(big:2000) -> p+5; ask o-1 take(o+1, o+2, o+3) -> p+6; ask o-1 echo(o+0) -> p+7",
+        &[],
+    );
+    let (alice, bob) = (w.stages[0].told(), w.stages[1].told());
+    for promise in ["p+5", "p+6"] {
+        assert!(bob.contains(&format!("{promise} rejected [Error: [KERNEL:MESSAGE_TOO_LARGE]")), "{bob}");
+    }
+    assert!(!alice.contains(" take("), "{alice}");
+    assert!(
+        alice.contains("p+9 rejected [Error: [KERNEL:ANSWER_LOST] 2003 bytes of body, the limit is 1000"),
+        "{alice}"
+    );
+    assert_eq!((w.info(0, 1).offences, w.info(1, 0).offences), (0, 0));
+    for world in 0..2 {
+        let report = w.stages[world].node().audit().expect("readable");
+        assert_eq!(report.problems, Vec::<String>::new());
+    }
 }
 
 /// A settlement always finds its place; its value may not.
@@ -158,5 +211,5 @@ fn a_value_without_room_is_told_as_a_rejection() {
     w.run();
     let bob = w.stages[1].told();
     assert_eq!(bob.matches("fulfilled").count(), 3, "{bob}");
-    assert_eq!(bob.matches("rejected [Error: [KERNEL:CONNECTION_LOST]").count(), 2, "{bob}");
+    assert_eq!(bob.matches("rejected [Error: [KERNEL:ANSWER_LOST]").count(), 2, "{bob}");
 }

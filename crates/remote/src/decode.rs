@@ -2,12 +2,10 @@
 
 use crate::handshake::{Hello, SturdyHello};
 use crate::sequence::Position;
+use crate::size::MAX_LIST;
 use crate::wire::{Body, Delivered, Envelope, Packet, RedeemReply};
 use serde_json::{Map, Value};
 use sturdy_types::{CapData, Message, RRef, Resolution};
-
-/// The most references that one list in a message may have.
-const MAX_LIST: usize = 10_000;
 
 /// The highest number that every implementation can count to exactly (a JavaScript number).
 const MAX_SEQ: u64 = (1 << 53) - 1;

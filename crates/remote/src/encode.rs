@@ -5,7 +5,7 @@ use crate::handshake::{Hello, SturdyHello};
 use crate::sequence::Position;
 use crate::wire::{Body, Delivered, Envelope, Packet, RedeemReply};
 use std::fmt::{Display, Write as _};
-use sturdy_types::{CapData, Message, RRef, Resolution, json_string};
+use sturdy_types::{CapData, Message, RRef, Resolution, json_string, write_json_string};
 
 /// The JSON text of a packet.
 ///
@@ -114,7 +114,10 @@ fn settlement(resolution: &Resolution<RRef>, out: &mut String) {
 }
 
 fn capdata(data: &CapData<RRef>, out: &mut String) {
-    let _ = write!(out, "{{\"body\":{},\"slots\":[{}]}}", json_string(&data.body), joined(&data.slots));
+    out.reserve(data.body.len() + 64);
+    out.push_str("{\"body\":");
+    write_json_string(&data.body, out);
+    let _ = write!(out, ",\"slots\":[{}]}}", joined(&data.slots));
 }
 
 fn list(kind: &str, rrefs: &[RRef], out: &mut String) {

@@ -35,7 +35,7 @@ fn an_overtaken_greeting_accuses_nobody() {
 }
 
 /// A result that found no room to be told was told as `QUEUE_FULL`, although the call had taken effect: the payer kept
-/// what it had paid. It is `CONNECTION_LOST` now, which says that nobody knows.
+/// what it had paid. It is `ANSWER_LOST` now, which says that the call has taken effect.
 #[test]
 fn a_result_without_room_is_not_called_undelivered() {
     hold(&[427]);

@@ -1,6 +1,7 @@
 //! Opening a directory: the lock, the file, its settings, and the check that it is ours.
 
 use crate::error::{OpenError, engine_error};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -136,6 +137,9 @@ fn connect(path: &Path, connection: rusqlite::Result<Connection>) -> Result<Conn
             .map_err(unusable)?;
     }
     connection.set_prepared_statement_cache_capacity(16);
+    // Otherwise a statement with a range is parsed again whenever its bounds are bound anew: another plan might suit them
+    // better, and here never does.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(unusable)?;
     Ok(connection)
 }
 

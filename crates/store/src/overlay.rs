@@ -50,6 +50,17 @@ struct TableOrder {
     sorted: BTreeMap<Key, u32>,
 }
 
+/// What is known of all rows of a table in the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vacancy {
+    /// Nothing: some were deleted since somebody looked, or nobody has.
+    Unknown,
+    /// There are none, so the engine need not be asked.
+    Vacant,
+    /// There are some.
+    Inhabited,
+}
+
 /// A row that a layer knows: its value, or that it does not exist.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Seen<'a>(pub(crate) Option<&'a Value>);
@@ -116,6 +127,8 @@ pub(crate) struct Overlay {
     boxed_bytes: usize,
     /// By tag.
     orders: Vec<TableOrder>,
+    /// By tag.
+    vacancies: [Vacancy; 256],
 }
 
 fn value_len(value: Option<&Value>) -> usize {
@@ -138,6 +151,7 @@ impl Overlay {
             dirty_bytes: 0,
             boxed_bytes: 0,
             orders: (0..=u8::MAX).map(|_| TableOrder::default()).collect(),
+            vacancies: [Vacancy::Unknown; 256],
         }
     }
 
@@ -156,6 +170,17 @@ impl Overlay {
         let slot = &mut slots[index as usize];
         slot.used = true;
         Some(Seen(slot.value.as_ref()))
+    }
+
+    /// What is known of a table in the engine.
+    #[inline]
+    pub(crate) fn vacancy(&self, tag: u8) -> Vacancy {
+        self.vacancies[usize::from(tag)]
+    }
+
+    /// Somebody has looked.
+    pub(crate) fn learn_vacancy(&mut self, tag: u8, vacancy: Vacancy) {
+        self.vacancies[usize::from(tag)] = vacancy;
     }
 
     /// Remembers what the engine said about a row of which nothing is known.
@@ -267,12 +292,22 @@ impl Overlay {
     pub(crate) fn committed(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for &index in &dirty {
+            let Slot { key, value, .. } = &self.slots[index as usize];
+            let vacancy = &mut self.vacancies[usize::from(key.as_slice().first().copied().unwrap_or(0))];
+            if value.is_none() && *vacancy == Vacancy::Inhabited {
+                *vacancy = Vacancy::Unknown; // unless others were written
+            }
+        }
+        for &index in &dirty {
             let slot = &mut self.slots[index as usize];
             slot.state = State::Clean;
             let tag = slot.key.as_slice().first().copied().unwrap_or(0);
             let order = &mut self.orders[usize::from(tag)];
             order.tail.clear();
             order.sorted.clear();
+            if slot.value.is_some() {
+                self.vacancies[usize::from(tag)] = Vacancy::Inhabited;
+            }
             // Deleted rows mostly had identifiers that are never used again: knowing of them is no use.
             if slot.value.as_ref().is_none_or(|value| value.len() > CACHE_VALUE_BYTES) {
                 self.remove(index);

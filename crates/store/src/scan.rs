@@ -34,6 +34,12 @@ impl<'a> EngineRows<'a> {
         }
     }
 
+    /// No rows at all.
+    pub(crate) fn none(engine: &'a dyn Engine) -> Self {
+        let fetched = Vec::new().into_iter();
+        Self { engine, end: None, next: None, chunk: 0, fetched, head: None }
+    }
+
     /// Makes `head` the next row, if there is one.
     fn advance(&mut self) -> Result<(), EngineError> {
         self.head = self.fetched.next();

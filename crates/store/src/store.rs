@@ -7,7 +7,7 @@
 use crate::bytes::{Key, Value};
 use crate::engine::{Engine, EngineError, EngineStats};
 use crate::migrate;
-use crate::overlay::{Batch, Overlay};
+use crate::overlay::{Batch, Overlay, Vacancy};
 use crate::record::Corrupt;
 use crate::scan::{EngineRows, after, end_of, merge};
 use crate::seal;
@@ -219,6 +219,9 @@ impl Store {
         if let Some(known) = overlay.get(hash, key) {
             return use_row(known.bytes());
         }
+        if key.as_slice().first().is_some_and(|&tag| overlay.vacancy(tag) == Vacancy::Vacant) {
+            return use_row(None);
+        }
         let found = self.engine.get(key.as_slice())?;
         let result = use_row(found.as_deref())?;
         overlay.fill(hash, key, found.map(Value::from));
@@ -237,11 +240,21 @@ impl Store {
     ) -> Result<(), StoreFault> {
         self.check()?;
         let tag = start.first().copied().unwrap_or(0);
-        let engine = EngineRows::new(&*self.engine, start, end, limit);
         let mut overlay = self.overlay.borrow_mut();
+        if overlay.vacancy(tag) == Vacancy::Unknown {
+            let some = !self.engine.scan(&[tag], end_of(&[tag]).as_deref(), 1)?.is_empty();
+            overlay.learn_vacancy(tag, if some { Vacancy::Inhabited } else { Vacancy::Vacant });
+        }
+        let engine = match overlay.vacancy(tag) {
+            Vacancy::Vacant => EngineRows::none(&*self.engine),
+            Vacancy::Unknown | Vacancy::Inhabited => EngineRows::new(&*self.engine, start, end, limit),
+        };
         let group = overlay.range(tag, start, end);
         match turn.filter(|writes| !writes.is_empty()) {
             None => merge(std::iter::empty(), group, engine, limit, emit),
+            Some(writes) if writes.is_listed() => {
+                merge(writes.listed(start, end).into_iter(), group, engine, limit, emit)
+            }
             Some(writes) => {
                 let ordered = writes.ordered();
                 merge(ordered.range(start, end), group, engine, limit, emit)

@@ -111,6 +111,20 @@ impl WriteSet {
         }
     }
 
+    /// True while they are so few that no index is kept.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.writes.len() <= LISTED
+    }
+
+    /// The writes with start <= key < end, ascending: for scans while they are few.
+    pub(crate) fn listed(&self, start: &[u8], end: Option<&[u8]>) -> Vec<(&Key, Option<&Value>)> {
+        let meant = |key: &[u8]| key >= start && end.is_none_or(|end| key < end);
+        let writes = self.writes.iter().filter(|write| meant(write.key.as_slice()));
+        let mut rows: Vec<_> = writes.map(|write| (&write.key, write.value.as_ref())).collect();
+        rows.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        rows
+    }
+
     /// The writes in order, for scans.
     pub(crate) fn ordered(&self) -> Ordered<'_> {
         let mut order = self.order.borrow_mut();

@@ -46,8 +46,11 @@ codes!(
         VatRestarted = "VAT_RESTARTED",
         /// The delivery failed; for kernel services the detail is their error's message.
         DeliveryFailed = "DELIVERY_FAILED",
-        /// The message exceeds a size limit.
+        /// The message exceeds a size limit: it was not delivered.
         MessageTooLarge = "MESSAGE_TOO_LARGE",
+        /// The promise was settled, so a call has taken effect; but the value exceeds a size limit, or there was no room
+        /// to tell it.
+        AnswerLost = "ANSWER_LOST",
         /// The target's queue is full.
         QueueFull = "QUEUE_FULL",
         /// The conversation with the peer was given up: the outcome is unknown.

@@ -29,4 +29,4 @@ pub use limits::{KernelLimits, VatLimits};
 pub use ocap_url::{MAX_URL_BYTES, OcapUrl, OcapUrlError, Oid, redact_urls};
 pub use outcome::{Hold, Metering, Outcome, StateDelta, Syscall, Verdict};
 pub use refs::{Facet, KRef, RRef, VRef, VirtualRef};
-pub use text::{ParseRefError, json_string};
+pub use text::{ParseRefError, json_string, json_string_bytes, write_json_string};

@@ -3,8 +3,9 @@
 /// Limits of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelLimits {
-    /// Bytes of one message's or resolution's body. A larger message is rejected with `MESSAGE_TOO_LARGE`; a larger
-    /// resolution becomes a rejection with that code.
+    /// Bytes of one message's or resolution's body. A larger message is rejected with `MESSAGE_TOO_LARGE` and not
+    /// delivered; a larger resolution becomes a rejection with `ANSWER_LOST`. To a peer goes what fits into a frame, which
+    /// may be less.
     pub body_bytes: usize,
     /// Slots of one message or resolution, treated like `body_bytes`.
     pub body_slots: usize,
@@ -32,7 +33,7 @@ pub struct KernelLimits {
     /// Messages for one peer, calls and everything else, at which nothing more is accepted from it. More than what calls,
     /// names and garbage can fill while there is no connection, or two full kernels would wait for each other.
     pub remote_reserved_messages: u64,
-    /// Bytes of messages for one peer at which the value of a settlement is not told any more: `CONNECTION_LOST` is.
+    /// Bytes of messages for one peer at which the value of a settlement is not told any more: `ANSWER_LOST` is.
     pub remote_reserved_bytes: u64,
     /// Names that one peer has allocated: each is room for what we may have to tell of it. A message that would exceed it
     /// is not accepted until there is room. A quarter of it is what we allocate ourselves, then further calls are rejected

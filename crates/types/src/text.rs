@@ -27,24 +27,45 @@ pub(crate) fn digits(text: &str) -> Option<u64> {
 /// `text` as a JSON string literal, quotes included.
 pub fn json_string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
+    write_json_string(text, &mut out);
+    out
+}
+
+/// The same, appended to `out`.
+pub fn write_json_string(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c)); // writing to a String cannot fail
+    let mut plain = 0; // up to here it is written
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue; // most bytes of most texts, parts of longer characters among them
+        }
+        out.push_str(&text[plain..at]);
+        plain = at + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            8 => out.push_str("\\b"),
+            12 => out.push_str("\\f"),
+            control => {
+                let _ = write!(out, "\\u{control:04x}"); // writing to a String cannot fail
             }
-            c => out.push(c),
         }
     }
+    out.push_str(&text[plain..]);
     out.push('"');
-    out
+}
+
+/// The bytes of [`json_string`], without writing it.
+pub fn json_string_bytes(text: &str) -> usize {
+    let extra = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x8 | 0xc => 1,
+        byte if byte < b' ' => 5,
+        _ => 0,
+    };
+    2 + text.len() + text.bytes().map(extra).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -66,5 +87,13 @@ mod tests {
     #[test]
     fn json_strings_escape_what_json_demands() {
         assert_eq!(json_string("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\n\\u0001é\"");
+    }
+
+    #[test]
+    fn json_strings_are_as_long_as_is_said() {
+        for c in ('\0'..'\u{300}').chain(['€', '😀']) {
+            let text = format!("{c}a{c}");
+            assert_eq!(json_string_bytes(&text), json_string(&text).len(), "{text:?}");
+        }
     }
 }

@@ -1,10 +1,9 @@
 //! Garbage across the wire (L7): what we let go of the peer's, and what of ours is gone. Merged per turn, told when the
 //! turn closes.
 
-use super::room::LIST_ENTRIES;
 use crate::blame::Fault;
 use crate::ctx::Ctx;
-use sturdy_remote::{Body, Delivered};
+use sturdy_remote::{Body, Delivered, MAX_LIST};
 use sturdy_store::{ObjectRecord, Objects, RemoteName, RemoteNames};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ObjectId, RRef, RemoteId};
@@ -50,6 +49,14 @@ impl Ctx<'_, '_> {
         Ok(())
     }
 
+    /// We forget the peer, and with it this object of its.
+    pub(super) fn let_go_of(&mut self, remote: RemoteId, rref: RRef) {
+        let told = super::names::flipped(rref);
+        let garbage = self.garbage_of(remote);
+        garbage.drops.push(told);
+        garbage.retires.push(told);
+    }
+
     fn garbage_of(&mut self, remote: RemoteId) -> &mut RemoteGarbage {
         self.remote_garbage.entry(remote).or_default()
     }
@@ -57,13 +64,13 @@ impl Ctx<'_, '_> {
     /// Appends what this turn's collection has found.
     pub(crate) fn tell_garbage(&mut self) -> Result<(), Fault> {
         for (remote, garbage) in std::mem::take(&mut self.remote_garbage) {
-            for drops in garbage.drops.chunks(LIST_ENTRIES) {
+            for drops in garbage.drops.chunks(MAX_LIST) {
                 self.append(remote, Body::Deliver(Delivered::DropExports(drops.to_vec())))?;
             }
-            for retires in garbage.retires.chunks(LIST_ENTRIES) {
+            for retires in garbage.retires.chunks(MAX_LIST) {
                 self.append(remote, Body::Deliver(Delivered::RetireExports(retires.to_vec())))?;
             }
-            for gone in garbage.gone.chunks(LIST_ENTRIES) {
+            for gone in garbage.gone.chunks(MAX_LIST) {
                 self.append(remote, Body::Deliver(Delivered::RetireImports(gone.to_vec())))?;
             }
         }

@@ -12,7 +12,7 @@ use sturdy_remote::{
 };
 use sturdy_store::{
     IncarnationTable, Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord,
-    RemoteRefs, RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber, Withheld,
+    RemoteRefs, RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{Code, ConnectionId, Incarnation, KRef, KernelError, RRef, RemoteId};
@@ -90,8 +90,10 @@ pub fn dial_failed(ctx: &mut Ctx<'_, '_>, peer: &str) -> Result<(), Fault> {
 enum Leaves {
     /// The names of objects: both sides still know them.
     Objects,
-    /// Nothing of the peer's: it has lost its state, or we do not want to know it any more.
+    /// Nothing of the peer's: one of both has lost its state.
     Nothing,
+    /// Nothing of the peer's either, but of our own will: the peer still has its side, and is told what we let go of.
+    NothingAndSaysSo,
 }
 
 impl Ctx<'_, '_> {
@@ -227,10 +229,7 @@ impl Ctx<'_, '_> {
         for (key, _) in self.scan::<Retiring>(&remote)? {
             self.delete::<Retiring>(&key);
         }
-        for (key, withheld) in self.scan::<Withheld>(&remote)? {
-            self.delete::<Withheld>(&key);
-            self.release_slots(&withheld.value)?;
-        }
+        self.drop_withheld(remote)?;
         self.change_remote(remote, |cursor| {
             // Our numbers for names, and what is counted, go on.
             let old = std::mem::take(cursor);
@@ -281,6 +280,10 @@ impl Ctx<'_, '_> {
         let (rref, row) = (name.rref, (KRef::Object(id), remote));
         match (rref, leaves) {
             (RRef::Export(_), Leaves::Nothing) => return self.orphan_remote_object(remote, id),
+            (RRef::Export(_), Leaves::NothingAndSaysSo) => {
+                self.let_go_of(remote, rref);
+                return self.orphan_remote_object(remote, id);
+            }
             (RRef::Export(_), Leaves::Objects) if !name.reachable => {
                 // Perhaps the peer never heard that we dropped it: it is told again.
                 self.put::<RemoteNames>(&row, &RemoteName { reachable: true, ..name });
@@ -288,7 +291,7 @@ impl Ctx<'_, '_> {
             }
             (RRef::Export(_), Leaves::Objects) => {}
             (_, Leaves::Objects) => self.put::<RemoteNames>(&row, &RemoteName { last_named: 0, ..name }),
-            (_, Leaves::Nothing) => {
+            (_, Leaves::Nothing | Leaves::NothingAndSaysSo) => {
                 self.put::<RemoteNames>(&row, &RemoteName { last_named: 0, lost: true, ..name });
             }
         }
@@ -398,8 +401,9 @@ impl Ctx<'_, '_> {
         Ok(Answer::Done)
     }
 
-    /// Lets go of everything that the peer holds and of everything that it gave. The record and the numbers given out
-    /// stay: the peer must never take an old name for a new one.
+    /// Lets go of everything that the peer holds and of everything that it gave, which waits in the outbox until the peer
+    /// greets; then it also hears that the conversation has ended, and waits for nothing of it any longer. The record and
+    /// the numbers given out stay: the peer must never take an old name for a new one.
     pub(crate) fn forget_peer(&mut self, peer: &str) -> Result<Answer, Blame> {
         let remote = self.known_peer(peer)?;
         let record = self.need::<Remotes>(&remote)?;
@@ -407,7 +411,9 @@ impl Ctx<'_, '_> {
             self.set_remote_state(remote, RemoteState::GivenUp)?;
         }
         let why = format!("{peer} was forgotten: the outcome is unknown");
-        self.end_conversation(remote, record.conversation + 1, Leaves::Nothing, Code::ConnectionLost, &why)?;
+        // A `whatever` peer does not know that our numbers begin anew, and would take what it is told for repetitions.
+        let leaves = if record.kind == PeerKind::Sturdy { Leaves::NothingAndSaysSo } else { Leaves::Nothing };
+        self.end_conversation(remote, record.conversation + 1, leaves, Code::ConnectionLost, &why)?;
         for ((_, rref), kref) in self.scan::<RemoteRefs>(&remote)? {
             // What the rejections have named meanwhile waits for the peer, should it come back.
             if let (RRef::Import(_), Some(RemoteName { lost: true, .. })) = (rref, self.name_of(remote, kref)?) {

@@ -6,8 +6,9 @@
 
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
-use sturdy_remote::{Body, Delivered};
-use sturdy_store::{Decider, Owner, Read, RemoteName, RemoteNames, RemoteRefs, Subscriber, Withheld, WithheldRecord};
+use sturdy_store::{
+    Decider, Owner, PromiseState, Promises, Read, RemoteName, RemoteNames, RemoteRefs, Subscriber, Withheld,
+};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, KRef, PromiseId, RRef, RemoteId};
 
@@ -71,11 +72,25 @@ impl Ctx<'_, '_> {
 
     /// The name of a promise that the peer is to settle from now on.
     pub(crate) fn result_to_remote(&mut self, remote: RemoteId, id: PromiseId, seq: u64) -> Result<RRef, Fault> {
-        let rref = self.settled_name(remote, id, seq)?;
+        let rref = if self.hears_of(remote, id)? {
+            self.settled_name(remote, id, seq)?
+        } else {
+            self.new_name(remote, id.into(), seq)?
+        };
         // Whoever decides a promise is not told of it.
         self.unsubscribe(id, Subscriber::Remote(remote))?;
         self.set_decider(id, Decider::Remote(remote))?;
         Ok(rref)
+    }
+
+    /// Whether the peer can have a name for a promise that is the result of a message: only who hears of it has one.
+    fn hears_of(&self, remote: RemoteId, id: PromiseId) -> Result<bool, Fault> {
+        Ok(match self.need::<Promises>(&id)?.state {
+            PromiseState::Unresolved { decider, subscribers, .. } => {
+                decider != Decider::Nobody || subscribers.contains(&Subscriber::Remote(remote))
+            }
+            PromiseState::Fulfilled(_) | PromiseState::Rejected(_) => true,
+        })
     }
 
     /// The name of a promise of which the caller sees to it that the peer learns the rest.
@@ -105,10 +120,10 @@ impl Ctx<'_, '_> {
         Ok(rref)
     }
 
-    fn link_name(&mut self, remote: RemoteId, kref: KRef, rref: RRef, last_named: u64) -> Result<(), Fault> {
+    pub(super) fn link_name(&mut self, remote: RemoteId, kref: KRef, rref: RRef, last_named: u64) -> Result<(), Fault> {
         let name = RemoteName { rref, reachable: true, last_named, lost: false };
-        self.put::<RemoteNames>(&(kref, remote), &name);
-        self.put::<RemoteRefs>(&(remote, rref), &kref);
+        self.put_new::<RemoteNames>(&(kref, remote), &name);
+        self.put_new::<RemoteRefs>(&(remote, rref), &kref);
         self.change_remote(remote, |cursor| {
             cursor.names += 1;
             cursor.peer_names += u64::from(is_peers(rref));
@@ -171,7 +186,8 @@ impl Ctx<'_, '_> {
 
     /// The result of a message of the peer: from now on the message decides it, and the peer wants to know.
     pub(crate) fn result_from_remote(&mut self, remote: RemoteId, rref: RRef) -> Result<PromiseId, Fault> {
-        let id = match self.named(remote, rref)? {
+        let known = if self.is_fresh(remote, rref)? { None } else { self.named(remote, rref)? };
+        let id = match known {
             Some(KRef::Promise(id)) if self.has_messages_on_the_way(remote, id)? => self.stand_in(remote, id)?,
             Some(KRef::Promise(id)) => {
                 self.set_decider(id, Decider::Nobody)?;
@@ -184,26 +200,9 @@ impl Ctx<'_, '_> {
         Ok(id)
     }
 
-    /// Whether messages went to this promise that the peer may still send back. What a `whatever` peer decides gets none.
-    fn has_messages_on_the_way(&self, remote: RemoteId, id: PromiseId) -> Result<bool, Fault> {
-        let ever = self.need::<RemoteNames>(&(id.into(), remote))?.last_named > 0;
-        Ok(ever && self.pipelines(remote, id)? && !defect::broken(Defect::SettledBeforePipelineIsHome))
-    }
-
-    /// A promise comes home as the result of a message of the peer, while messages to it are still on their way there and
-    /// back. A new promise takes over its name: what comes back goes to that one, and so does, as soon as all of it has
-    /// come, what was sent to the old one meanwhile (L5).
-    fn stand_in(&mut self, remote: RemoteId, id: PromiseId) -> Result<PromiseId, Fault> {
-        let name = self.need::<RemoteNames>(&(id.into(), remote))?;
-        let home = self.new_promise(Decider::Nobody)?;
-        self.unlink_name(remote, id.into())?;
-        self.link_name(remote, home.into(), name.rref, 0)?;
-        let value = CapData { body: "#\"&0\"".into(), slots: vec![home.into()] };
-        // Lets go of nothing. Once it is acknowledged, the peer has numbered everything that comes back: it sends what had
-        // waited there after the message that we are taking in, so that one's acknowledgement proves too little.
-        let sent = self.append(remote, Body::Deliver(Delivered::DropExports(Vec::new())))?;
-        self.withhold(remote, id, WithheldRecord { sent, until: 0, rejected: false, value })?;
-        Ok(home)
+    /// Whether a number is one that the peer has never given to a promise, so that there is nothing to look up.
+    fn is_fresh(&self, remote: RemoteId, rref: RRef) -> Result<bool, Fault> {
+        Ok(matches!(rref, RRef::PromiseExport(number) if number > self.remote_cursor(remote)?.peer_promise))
     }
 
     fn peer_promise(&mut self, remote: RemoteId, rref: RRef, decider: Decider) -> Result<PromiseId, Fault> {

@@ -10,11 +10,12 @@ use super::validate::{Speaker, Target};
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
 use crate::event::Notice;
+use std::ops::Range;
 use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, Receipt};
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{
     DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, Retiring,
-    RetiringRecord, VatCursors, Withheld, WithheldRecord,
+    RetiringRecord, VatCursors,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, PromiseId, RRef, RemoteId, Resolution};
@@ -150,47 +151,35 @@ impl Ctx<'_, '_> {
         if let Numbered::UpTo(until) = numbered
             && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy
         {
-            self.date(remote, ack, until + 1)?; // so that zero means: not acknowledged
+            self.date(remote, freed, ack, until + 1)?; // so that zero means: not acknowledged
         }
         Ok(Ok(()))
     }
 
-    /// Everything that waited for `ack` waits for the number `until` of the peer from now on.
-    fn date(&mut self, remote: RemoteId, ack: u64, until: u64) -> Result<(), Fault> {
-        let mut after = None;
-        loop {
-            // A few at a time: there may be many, and mostly the first are meant.
-            let rows = self.turn.scan::<Retiring>(&remote, after.as_ref(), FEW_ROWS)?;
-            let (count, last) = (rows.len(), rows.last().map(|(key, _)| *key));
-            for ((_, seq), retiring) in rows {
-                if seq <= ack && retiring.until == 0 {
-                    self.put::<Retiring>(&(remote, seq), &RetiringRecord { until, ..retiring });
-                }
-            }
-            after = last;
-            if count < FEW_ROWS || last.is_none_or(|(_, seq)| seq > ack) {
-                break;
+    /// Everything that waited for `ack` waits for the number `until` of the peer from now on. Notifications are dated when
+    /// they are freed and never later: a peer of our own kind says what it has numbered whenever it acknowledges.
+    fn date(&mut self, remote: RemoteId, freed: Range<u64>, ack: u64, until: u64) -> Result<(), Fault> {
+        for seq in freed {
+            if let Some(retiring) = self.get::<Retiring>(&(remote, seq))? {
+                self.put::<Retiring>(&(remote, seq), &RetiringRecord { until, ..retiring });
             }
         }
-        for (key, withheld) in self.scan::<Withheld>(&remote)? {
-            if withheld.until == 0 && withheld.sent <= ack {
-                self.put::<Withheld>(&key, &WithheldRecord { until, ..withheld });
-            }
-        }
-        Ok(())
+        self.date_withheld(remote, ack, until)
     }
 
     /// What waited for numbers of the peer that have taken effect now.
     fn work_off(&mut self, remote: RemoteId) -> Result<(), Fault> {
         let cursor = self.remote_cursor(remote)?;
         let due = |until: u64| until != 0 && until - 1 <= cursor.highest_received;
+        let mut few = 1; // mostly the first one is not due yet
         loop {
-            let rows = self.turn.scan::<Retiring>(&remote, None, FEW_ROWS)?;
+            let rows = self.turn.scan::<Retiring>(&remote, None, few)?;
             // They are acknowledged in order and so become due in order.
             let early = defect::broken(Defect::RetiredTooEarly);
             let never = defect::broken(Defect::SettledNotRetired);
             let rows: Vec<_> = rows.into_iter().take_while(|(_, row)| !never && (early || due(row.until))).collect();
-            let all = rows.len() == FEW_ROWS;
+            let all = rows.len() == few;
+            few = FEW_ROWS;
             for ((_, seq), retiring) in rows {
                 self.delete::<Retiring>(&(remote, seq));
                 for name in retiring.names {
@@ -201,16 +190,7 @@ impl Ctx<'_, '_> {
                 break;
             }
         }
-        for ((_, id), withheld) in self.scan::<Withheld>(&remote)? {
-            if due(withheld.until) {
-                self.delete::<Withheld>(&(remote, id));
-                let slots = withheld.value.clone();
-                self.settle(id, withheld.rejected, withheld.value)?;
-                self.drain()?;
-                self.release_slots(&slots)?;
-            }
-        }
-        Ok(())
+        self.settle_withheld(remote, &cursor)
     }
 
     /// The next message takes effect, then the position moves.
@@ -290,10 +270,14 @@ impl Ctx<'_, '_> {
         // Crossed even if the target is gone: the peer believes that we hold what it mentions.
         let methargs = self.capdata_to_kernel_from(remote, message.methargs)?;
         let result = message.result.map(|rref| self.result_from_remote(remote, rref)).transpose()?;
+        let gone = || KernelError::new(Code::ObjectDeleted, "the target does not exist any more");
+        let target = target.ok_or_else(gone);
+        // Its sender may have higher limits: that is no offence.
+        let target = target.and_then(|target| self.too_large(&methargs, Code::MessageTooLarge).map_or(Ok(target), Err));
         match (target, result) {
-            (Some(target), _) => self.send(target, Message { methargs, result: result.map(KRef::Promise) })?,
-            (None, Some(result)) => self.reject(result, Code::ObjectDeleted, "the target does not exist any more")?,
-            (None, None) => {}
+            (Ok(target), _) => self.send(target, Message { methargs, result: result.map(KRef::Promise) })?,
+            (Err(error), Some(result)) => self.settle(result, true, error.to_capdata())?,
+            (Err(_), None) => {}
         }
         Ok(Ok(()))
     }
@@ -315,7 +299,11 @@ impl Ctx<'_, '_> {
         let mut settled = Vec::with_capacity(batch.len());
         for Resolution { promise, rejected, value } in batch {
             if let KRef::Promise(id) = self.remote_to_kernel(remote, promise)? {
-                settled.push((id, rejected, self.capdata_to_kernel_from(remote, value)?));
+                let value = self.capdata_to_kernel_from(remote, value)?;
+                match self.too_large(&value, Code::AnswerLost) {
+                    Some(error) => settled.push((id, true, error.to_capdata())),
+                    None => settled.push((id, rejected, value)),
+                }
             }
         }
         for (id, rejected, value) in settled {
@@ -363,22 +351,9 @@ impl Ctx<'_, '_> {
         };
         let comes_home = comes_home && !defect::broken(Defect::SettledBeforePipelineIsHome);
         if comes_home && sent > ack && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy {
-            return self.withhold(remote, id, WithheldRecord { sent, until: 0, rejected, value });
+            return self.withhold(remote, id, sent, (rejected, value));
         }
         self.settle(id, rejected, value)
-    }
-
-    /// The settlement of a promise waits until the peer has acknowledged message `sent`, and until everything that it had
-    /// numbered by then has come (L5).
-    pub(super) fn withhold(
-        &mut self,
-        remote: RemoteId,
-        id: PromiseId,
-        settlement: WithheldRecord,
-    ) -> Result<(), Fault> {
-        self.hold_slots(&settlement.value)?;
-        self.put::<Withheld>(&(remote, id), &settlement);
-        Ok(())
     }
 
     /// The peer lets go of objects of ours (L7).

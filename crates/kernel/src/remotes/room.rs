@@ -7,18 +7,9 @@
 
 use crate::blame::Fault;
 use crate::ctx::Ctx;
-use sturdy_remote::{Body, Delivered, RedeemReply};
+use sturdy_remote::{Body, Delivered, MAX_LIST, MAX_VALUE_BYTES, RedeemReply, fits, value_bytes};
 use sturdy_store::{RemoteCursor, RemoteRecord, RemoteState, Remotes};
-use sturdy_types::{CapData, Code, KRef, KernelError, KernelLimits, Message, RemoteId, json_string};
-
-/// Bytes around the content of a message, and of each settlement in a list: generous.
-pub(super) const ENVELOPE_BYTES: usize = 256;
-
-/// Bytes of a reference in a list: `"rp+9007199254740991",`, rounded up.
-const REFERENCE_BYTES: usize = 26;
-
-/// The most entries of one list on the wire.
-pub(crate) const LIST_ENTRIES: usize = 10_000;
+use sturdy_types::{CapData, Code, KRef, KernelError, KernelLimits, Message, RemoteId};
 
 /// How many more calls of the peer there is room for. A call may bring several names, and names outlive calls: so this
 /// is a part of what is left, and running out of it is no offence.
@@ -38,9 +29,13 @@ const fn own_names(cursor: &RemoteCursor) -> u64 {
     cursor.names.saturating_sub(cursor.peer_names)
 }
 
-/// What a value takes on the wire, at most.
-pub(super) fn value_bytes(value: &CapData<KRef>) -> usize {
-    json_string(&value.body).len() + REFERENCE_BYTES * value.slots.len()
+/// What is too large about a value that goes to no peer.
+fn too_large(what: &str, value: &CapData<KRef>) -> String {
+    let (bytes, slots) = (value_bytes(value), value.slots.len());
+    format!(
+        "the {what} takes {bytes} bytes on the wire and has {slots} references, to a peer go {MAX_VALUE_BYTES} bytes \
+         and {MAX_LIST} references"
+    )
 }
 
 /// New names that a message of the peer can bring.
@@ -71,11 +66,9 @@ impl Ctx<'_, '_> {
         if let Some(error) = self.not_open(remote, slots as u64 + 1)? {
             return Ok(Some(error));
         }
-        if value_bytes(&message.methargs) + ENVELOPE_BYTES > sturdy_remote::MAX_FRAME_BYTES || slots > LIST_ENTRIES {
+        if !fits(&message.methargs) {
             self.change_remote(remote, |cursor| cursor.refused += 1)?;
-            let limit = sturdy_remote::MAX_FRAME_BYTES;
-            let what = format!("a message to a peer may have {limit} bytes and {LIST_ENTRIES} references");
-            return Ok(Some(KernelError::new(Code::MessageTooLarge, what)));
+            return Ok(Some(KernelError::new(Code::MessageTooLarge, too_large("message", &message.methargs))));
         }
         Ok(None)
     }
@@ -115,16 +108,16 @@ impl Ctx<'_, '_> {
         None
     }
 
-    /// Why a settlement is told as a rejection instead, if it is: it would fit into no message, or fill what is left.
+    /// Why a settlement is told as a rejection instead, if it is: it would fit into no message, or fill what is left. Not
+    /// in the words of a message that is refused: those say of a call that it has not taken effect, and this one has.
     pub(super) fn cannot_tell(&self, cursor: &RemoteCursor, value: &CapData<KRef>) -> Option<KernelError> {
-        let (bytes, slots) = (value_bytes(value) + 2 * ENVELOPE_BYTES, value.slots.len());
-        if bytes > sturdy_remote::MAX_FRAME_BYTES || slots > LIST_ENTRIES {
-            return Some(KernelError::new(Code::MessageTooLarge, "the value is too large to be told to a peer"));
+        if !fits(value) {
+            return Some(KernelError::new(Code::AnswerLost, too_large("answer", value)));
         }
+        let slots = value.slots.len();
         let full = cursor.outbox_bytes >= self.limits.remote_reserved_bytes
             || (slots > 0 && !self.may_name(cursor, slots as u64));
-        // Not `QUEUE_FULL`: that says of a call that it has not taken effect, and this one has.
-        full.then(|| KernelError::new(Code::ConnectionLost, "there is no room to tell the peer the value"))
+        full.then(|| KernelError::new(Code::AnswerLost, "there is no room to tell the peer the answer"))
     }
 
     /// Whether a message that cannot be refused may bring new names of ours.

@@ -5,11 +5,12 @@
 //! which they took effect (L5).
 
 use super::names::flipped;
-use super::room::{ENVELOPE_BYTES, LIST_ENTRIES, value_bytes};
 use crate::blame::Fault;
 use crate::ctx::Ctx;
 use crate::routing::Work;
-use sturdy_remote::{Body, Delivered, Envelope, MAX_FRAME_BYTES, Packet, encode};
+use sturdy_remote::{
+    Body, Delivered, ENVELOPE_BYTES, Envelope, MAX_FRAME_BYTES, MAX_LIST, Packet, encode, value_bytes,
+};
 use sturdy_store::{
     Decider, Outbox, PeerKind, PromiseQueue, PromiseState, Promises, RemoteName, RemoteNames, Remotes, Retiring,
     RetiringRecord,
@@ -70,7 +71,7 @@ impl Ctx<'_, '_> {
             cursor.next_send += 1;
             cursor.outbox_bytes += text.len() as u64;
         })?;
-        self.put::<Outbox>(&(remote, seq), &text);
+        self.put_new::<Outbox>(&(remote, seq), &text);
         self.want(remote);
         Ok(seq)
     }
@@ -117,7 +118,7 @@ impl Ctx<'_, '_> {
                 (rejected, value) = (true, error.to_capdata());
             }
             let bytes = value_bytes(&value) + ENVELOPE_BYTES;
-            if batch.bytes + bytes + ENVELOPE_BYTES > MAX_FRAME_BYTES || batch.told.len() >= LIST_ENTRIES {
+            if batch.bytes + bytes + ENVELOPE_BYTES > MAX_FRAME_BYTES || batch.told.len() >= MAX_LIST {
                 self.notify_remote(remote, std::mem::take(&mut batch))?;
             }
             let seq = self.remote_cursor(remote)?.next_send;
@@ -135,7 +136,7 @@ impl Ctx<'_, '_> {
 
     fn notify_remote(&mut self, remote: RemoteId, batch: Batch) -> Result<(), Fault> {
         let seq = self.append(remote, Body::Deliver(Delivered::Notify(batch.told)))?;
-        self.put::<Retiring>(&(remote, seq), &RetiringRecord { names: batch.names, until: 0 });
+        self.put_new::<Retiring>(&(remote, seq), &RetiringRecord { names: batch.names, until: 0 });
         Ok(())
     }
 }

@@ -69,10 +69,13 @@ impl Ctx<'_, '_> {
 
     /// The result of a message: a new promise of the peer, or one that it decides.
     pub(crate) fn check_result(&self, by: Speaker<'_>, result: RRef) -> Result<Verdict, Fault> {
-        let good = match (self.named(by.remote, result)?, result) {
-            (Some(kref), _) => self.peer_decides(by.remote, kref)?,
-            (None, RRef::PromiseExport(number)) => number > by.cursor.peer_promise,
-            (None, _) => false,
+        let good = match result {
+            // Nothing has a number that was never given.
+            RRef::PromiseExport(number) if number > by.cursor.peer_promise => true,
+            _ => match self.named(by.remote, result)? {
+                Some(kref) => self.peer_decides(by.remote, kref)?,
+                None => false,
+            },
         };
         let good = good || defect::broken(Defect::ResultNotChecked);
         Ok(if good { Ok(()) } else { Err(format!("{result} cannot be a result: the peer does not decide it")) })

@@ -159,7 +159,8 @@ pub fn show<R: Display>(value: &CapData<R>) -> String {
 
 fn shorten(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.len() > 200 { format!("{}… ({} bytes)", &line[..20], line.len()) } else { line }
+    let start = || line.chars().take(20).collect::<String>();
+    if line.len() > 200 { format!("{}… ({} bytes)", start(), line.len()) } else { line }
 }
 
 /// The delivery that a script reacts to.

@@ -16,14 +16,14 @@ pub const MINTED: u64 = 100;
 /// The key of the purse in the state.
 pub const PURSE: &str = "purse";
 
-/// Codes after which nobody knows whether a message took effect.
-const UNKNOWN: [&str; 3] = ["CONNECTION_LOST", "PEER_RESTARTED", "CONNECTION_CLOSED"];
+/// Codes after which nobody knows whether a message took effect, and the one that says that it has.
+const NOT_BACK: [&str; 4] = ["CONNECTION_LOST", "PEER_RESTARTED", "CONNECTION_CLOSED", "ANSWER_LOST"];
 
 /// Whether the result of a message says that the message itself, which whoever is told it answers at once, has not taken
-/// effect: the kernel gives a reason, and it is not that nobody knows.
+/// effect: the kernel gives a reason, and it is neither that nobody knows nor that only the answer is lost.
 pub fn was_not_delivered(rejected: bool, body: &str) -> bool {
     let code = body.strip_prefix("#{\"#error\":\"[KERNEL:").and_then(|rest| rest.split_once(']'));
-    rejected && code.is_some_and(|(code, _)| !UNKNOWN.contains(&code))
+    rejected && code.is_some_and(|(code, _)| !NOT_BACK.contains(&code))
 }
 
 /// The money that a heap knows of.
@@ -94,6 +94,8 @@ mod tests {
         assert!(was_not_delivered(true, &error("OBJECT_DELETED")));
         assert!(was_not_delivered(true, &error("VAT_FATAL:COMPUTE_LIMIT")));
         assert!(!was_not_delivered(true, &error("CONNECTION_LOST")));
+        assert!(!was_not_delivered(true, &error("ANSWER_LOST")));
+        assert!(was_not_delivered(true, &error("MESSAGE_TOO_LARGE")));
         assert!(!was_not_delivered(true, "#[]"));
         assert!(!was_not_delivered(false, "#\"paid\""));
     }

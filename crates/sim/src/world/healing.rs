@@ -6,7 +6,7 @@ use super::{Step, World};
 use crate::checkers::Violation;
 use crate::checkers::lines::kernel_of;
 use sturdy_kernel::{Event, Request};
-use sturdy_store::{Outbox, Read, RemoteState, Remotes};
+use sturdy_store::{DecidedBy, Decider, Outbox, Read, RemoteState, Remotes, RemotesByPeer};
 
 /// Rounds in which everything must have come to rest.
 const ROUNDS: usize = 3_000;
@@ -59,7 +59,8 @@ impl World {
         Ok(())
     }
 
-    /// Whoever has something for a peer dials it by himself, unless it was closed or given up (G8).
+    /// Whoever has something for a peer, or waits for it, dials it by himself, unless it was closed or given up (G8). So
+    /// nobody waits for a peer that has ended the conversation (G12).
     fn nobody_has_to_be_told(&self) -> Step {
         for machine in &self.machines {
             let Some(store) = machine.node().map(sturdy_node::Node::store) else { continue };
@@ -69,9 +70,28 @@ impl World {
                     let what = format!("kernel {}: {waiting} messages wait for {}", machine.number, record.peer);
                     return Err(self.violation("liveness", what));
                 }
+                let waits = !store.scan::<DecidedBy>(&Decider::Remote(remote), None, 1).unwrap_or_default().is_empty();
+                let theirs = kernel_of(&record.peer).map(|other| self.conversation(other, machine.number));
+                if record.state == RemoteState::Open
+                    && waits
+                    && theirs.is_some_and(|it| it != Some(record.conversation))
+                {
+                    let what = format!(
+                        "kernel {} waits for {} in conversation {}, there it is {theirs:?}",
+                        machine.number, record.peer, record.conversation
+                    );
+                    return Err(self.violation("liveness", what));
+                }
             }
         }
         Ok(())
+    }
+
+    /// The conversation of one kernel with another, as it is known there.
+    fn conversation(&self, of: usize, with: usize) -> Option<u64> {
+        let store = self.machines.get(of)?.node()?.store();
+        let remote = store.get::<RemotesByPeer>(&super::peer(with)).ok().flatten()?;
+        store.get::<Remotes>(&remote).ok().flatten().map(|record| record.conversation)
     }
 
     fn at_rest(&mut self) -> Step {
