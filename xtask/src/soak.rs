@@ -51,6 +51,16 @@ const PROOFS: &[Proof] = &[
         profile: "test",
         piece: Some(25),
     },
+    Proof {
+        name: "two kernels behind a relay that is killed while money moves, over each kind of wire",
+        package: "sturdy",
+        test: "relays",
+        variable: "STURDY_RELAY_KILLS",
+        value: "50",
+        unit: "kills over each wire",
+        profile: "test",
+        piece: Some(10),
+    },
     whole(
         "arbitrary outcomes of vats",
         "sturdy-node",

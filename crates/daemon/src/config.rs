@@ -63,7 +63,8 @@ pub struct DaemonLimits {
     pub group_turns: usize,
     /// Bytes in a group after which it is committed.
     pub group_bytes: usize,
-    /// How long somebody's answer may wait for its group while vats are busy, in milliseconds.
+    /// How long somebody's answer may wait for its group while vats are busy, in milliseconds. Up to five times as long if
+    /// commits take so long that most of the time would go into them.
     pub group_open_ms: u64,
     /// How long a group for which nobody waits is left open, in milliseconds.
     pub unhurried_commit_ms: u64,

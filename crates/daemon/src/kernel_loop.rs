@@ -96,6 +96,7 @@ pub(crate) struct KernelLoop {
     unawaited: usize,
     next_ticket: u64,
     group_since: Option<Instant>,
+    commit_took: Duration,
     /// When something happened last.
     stirred: Instant,
     rest: Rest,
@@ -145,6 +146,7 @@ impl KernelLoop {
             unawaited: 0,
             next_ticket: 0,
             group_since: None,
+            commit_took: Duration::ZERO,
             stirred: Instant::now(),
             rest: Rest::Awake,
             until_quiet: Vec::new(),
@@ -163,8 +165,9 @@ impl KernelLoop {
             let system_only = access == crate::services::ServiceAccess::SystemOnly;
             self.ask_for_nobody(Request::RegisterService { name, system_only })?;
         }
-        if let Some(network) = &self.network {
+        if let Some(network) = &mut self.network {
             network.close_the_closed(&self.node).map_err(Fault::Store)?;
+            network.seek_the_known(&self.node).map_err(Fault::Store)?;
         }
         self.commit()?;
         // Only now is the death counted; a crash before this line finds the note again.
@@ -236,6 +239,10 @@ impl KernelLoop {
     fn obey(&mut self, command: Command) -> Result<Going, Broken> {
         match command {
             Command::Request(request, reply) => {
+                if let Some(refused) = self.objection(&request) {
+                    let _gone = reply.send(Err(refused));
+                    return Ok(Going::On);
+                }
                 self.foresee(&request)?;
                 let ticket = self.ticket();
                 self.waiters.answer(ticket, reply);
@@ -276,7 +283,7 @@ impl KernelLoop {
     }
 
     /// Asks something whose answer nobody needs to hear, so no commit is hurried for it.
-    fn ask_for_nobody(&mut self, request: Request) -> Result<(), Broken> {
+    pub(crate) fn ask_for_nobody(&mut self, request: Request) -> Result<(), Broken> {
         let ticket = self.ticket();
         let held = self.node.held_effects();
         self.event(Event::Asked(ticket, request))?;
@@ -351,11 +358,16 @@ impl KernelLoop {
         if old || turns >= self.limits.group_turns || self.node.uncommitted_bytes() >= self.limits.group_bytes {
             return true;
         }
-        self.awaited() > 0 && (self.is_quiet() || since.elapsed() >= Duration::from_millis(self.limits.group_open_ms))
+        // On a slow disk groups are longer, or most of the time would go into commits.
+        let open = Duration::from_millis(self.limits.group_open_ms);
+        let open = (4 * self.commit_took).clamp(open, 5 * open);
+        self.awaited() > 0 && (self.is_quiet() || since.elapsed() >= open)
     }
 
     pub(crate) fn commit(&mut self) -> Result<(), Broken> {
+        let begun = Instant::now();
         let outer = self.node.commit(now())?;
+        self.commit_took = begun.elapsed();
         self.group_since = None;
         self.unawaited = 0;
         let mut others = Vec::new();

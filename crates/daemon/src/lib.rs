@@ -20,6 +20,7 @@ mod kernel_loop;
 mod look;
 mod network;
 mod peers;
+mod redact;
 mod release;
 mod rest;
 mod restore;

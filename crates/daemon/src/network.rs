@@ -15,10 +15,16 @@ use sturdy_store::{Read, RemoteState, Remotes, RemotesByPeer, StoreFault};
 use sturdy_transport::{
     Event, Events, Gone, Path, Reach, Side, StartError, TransportConfig, TransportHandle, TransportLimits, Wire, start,
 };
-use sturdy_types::ConnectionId;
+use sturdy_types::{ConnectionId, redact_urls};
 
 /// Addresses that a URL of ours carries, at most.
 const URL_HINTS: usize = 8;
+/// Peers without a record whose addresses are remembered.
+const MAX_FOUND: usize = 1024;
+/// Peers that are looked for at the start.
+const MAX_SOUGHT: usize = 256;
+/// From one to the next.
+const SEEK_PAUSE: Duration = Duration::from_millis(500);
 
 /// How a kernel is to be reached, and how it reaches others.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +33,8 @@ pub struct NetworkConfig {
     pub listen: Vec<String>,
     /// Relays to be found at: multiaddrs that end with `/p2p/` and the relay's peer id.
     pub relays: Vec<String>,
+    /// Multiaddrs under which others reach this kernel, besides those that it finds by itself.
+    pub reached_at: Vec<String>,
     /// How near the addresses may be that URLs name; if not given, what the addresses to listen on imply.
     pub reach: Option<Reach>,
     /// Limits of the transport.
@@ -145,6 +153,10 @@ pub(crate) struct Network {
     addresses: BTreeSet<String>,
     lines: BTreeMap<ConnectionId, Line>,
     troubles: BTreeMap<String, Trouble>,
+    /// Where connected peers say that they are, until that is kept with their records. Strangers have none.
+    found: BTreeMap<String, Vec<String>>,
+    /// Peers that are dialled without hurry: nobody waits for them.
+    sought: BTreeSet<String>,
     reporter: Reporter,
     shutdown: Duration,
 }
@@ -152,13 +164,16 @@ pub(crate) struct Network {
 impl Network {
     /// Starts the transport. Its tasks run on the tokio runtime that was entered.
     pub(crate) fn start(config: &NetworkConfig, seed: [u8; 32], reporter: Reporter) -> Result<Self, StartError> {
-        let NetworkConfig { listen, relays, reach, limits } = config.clone();
+        let NetworkConfig { listen, relays, reached_at, reach, limits } = config.clone();
         let reach = reach.unwrap_or_else(|| Reach::implied_by(&listen));
         let shutdown = Duration::from_millis(limits.shutdown_millis) + Duration::from_secs(1);
-        let config = TransportConfig { listen, relays: relays.clone(), reach, limits, ..TransportConfig::new(seed) };
+        let (relays_too, announce) = (relays.clone(), reached_at);
+        let base = TransportConfig::new(seed);
+        let config = TransportConfig { listen, relays: relays_too, announce, reach, limits, ..base };
         let (transport, events) = start(&config)?;
         let (lines, troubles) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { transport, events, relays, addresses: BTreeSet::new(), lines, troubles, reporter, shutdown })
+        let (found, sought, addresses) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        Ok(Self { transport, events, relays, addresses, lines, troubles, found, sought, reporter, shutdown })
     }
 
     /// The next event; nothing if the transport has ended by itself.
@@ -173,8 +188,9 @@ impl Network {
 
     /// Dials a peer until there is a connection.
     pub(crate) fn connect(&mut self, peer: &str, hints: Vec<String>) {
+        self.sought.remove(peer);
         if let Err(error) = self.transport.connect(peer, hints) {
-            self.troubled(peer, error.to_string());
+            self.troubled(peer, &error.to_string());
         }
     }
 
@@ -183,7 +199,7 @@ impl Network {
         // The kernel refuses messages that do not fit into a frame, so what is too long here is a limit set lower.
         if let Err(error) = self.transport.transmit(connection, frame) {
             if let Some(peer) = self.lines.get(&connection).map(|line| line.peer.clone()) {
-                self.troubled(&peer, error.to_string());
+                self.troubled(&peer, &error.to_string());
             }
             self.transport.hang_up(connection);
         }
@@ -195,21 +211,24 @@ impl Network {
     }
 
     /// Refuses a peer until somebody wants it again.
-    pub(crate) fn close(&self, peer: &str) {
+    pub(crate) fn close(&mut self, peer: &str) {
+        self.sought.remove(peer);
         // What is no peer id has no connections.
         let _none = self.transport.close(peer);
     }
 
     /// Wants a connection now.
     pub(crate) fn reconnect(&mut self, peer: &str, hints: Vec<String>) {
+        self.sought.remove(peer);
         self.troubles.remove(peer);
         if let Err(error) = self.transport.reconnect(peer, hints) {
-            self.troubled(peer, error.to_string());
+            self.troubled(peer, &error.to_string());
         }
     }
 
     /// Nobody wants a peer any more.
-    pub(crate) fn stop_wanting(&self, peer: &str) {
+    pub(crate) fn stop_wanting(&mut self, peer: &str) {
+        self.sought.remove(peer);
         let _none = self.transport.stop_wanting(peer);
     }
 
@@ -224,6 +243,7 @@ impl Network {
                 }
                 self.lines.insert(connection, Line { peer: peer.clone(), way });
                 self.troubles.remove(&peer);
+                self.sought.remove(&peer);
                 let side = match side {
                     Side::Dialler => Speaks::Dialler,
                     Side::Listener => Speaks::Listener,
@@ -234,7 +254,12 @@ impl Network {
                 self.ended(node, connection, &why)?;
                 return Ok(Some(KernelEvent::Disconnected { connection }));
             }
+            Event::DialFailed { peer, why, .. } if self.sought.contains(&peer) && !node.wants(&peer) => {
+                self.troubled(&peer, &format!("{why}; it is tried again from time to time"));
+                return Ok(None);
+            }
             Event::DialFailed { peer, why, retry_in } => {
+                let why = redact_urls(&why).into_owned();
                 let told = self.troubles.get(&peer).is_some_and(|trouble| trouble.told);
                 if !told {
                     self.tell(NetworkNews::Unreachable { peer: peer.clone(), why: why.clone() });
@@ -253,8 +278,8 @@ impl Network {
             }
             Event::RelayReserved { relay } => NetworkNews::RelayReserved(relay),
             Event::RelayLost { relay, why, .. } => NetworkNews::RelayLost { relay, why },
-            // The direct connection is told as one, and what waited is dialled anyway.
-            Event::Upgraded { .. } | Event::Woke => return Ok(None),
+            // The direct connection is told as one, and what waited is dialled anyway. What was found was taken before.
+            Event::Upgraded { .. } | Event::Woke | Event::Found { .. } => return Ok(None),
         };
         self.tell(news);
         Ok(None)
@@ -262,10 +287,14 @@ impl Network {
 
     fn ended(&mut self, node: &Node, connection: ConnectionId, why: &Gone) -> Result<(), StoreFault> {
         let Some(Line { peer, .. }) = self.lines.remove(&connection) else { return Ok(()) };
-        if self.lines.values().any(|line| line.peer == peer) || !is_known(node, &peer)? {
+        if self.lines.values().any(|line| line.peer == peer) {
             return Ok(());
         }
-        self.troubled(&peer, why.to_string());
+        self.found.remove(&peer);
+        if !is_known(node, &peer)? {
+            return Ok(());
+        }
+        self.troubled(&peer, &why.to_string());
         self.tell(NetworkNews::Lost { peer, why: why.to_string() });
         Ok(())
     }
@@ -290,26 +319,64 @@ impl Network {
         Ok(NetworkInfo {
             peer_id: self.transport.peer_id(),
             switch: NetworkSwitch::On,
-            addresses: self.addresses.iter().cloned().collect(),
+            addresses: self.transport.announced().iter().chain(&self.addresses).cloned().collect(),
             hints: self.hints(),
             peers,
         })
     }
 
-    /// Where others find this kernel: its own addresses, those of this host only if there are no others, then relays.
+    /// A peer says where it is. That waits until it has a record.
+    pub(crate) fn found(&mut self, peer: &str, addresses: Vec<String>) {
+        if self.found.len() < MAX_FOUND || self.found.contains_key(peer) {
+            self.found.insert(peer.to_owned(), addresses);
+        }
+    }
+
+    /// The peer at the other end of a connection, if it has said where it is and that waits.
+    pub(crate) fn waits_to_be_kept(&self, connection: ConnectionId) -> Option<String> {
+        if self.found.is_empty() {
+            return None;
+        }
+        let line = self.lines.get(&connection)?;
+        self.found.contains_key(&line.peer).then(|| line.peer.clone())
+    }
+
+    /// Where a peer says that it is. It does not wait any more.
+    pub(crate) fn take_found(&mut self, peer: &str) -> Option<Vec<String>> {
+        self.found.remove(peer)
+    }
+
+    /// Where others find this kernel: where it was said to be, its own addresses, those of this host only if there are no
+    /// others, then relays.
     pub(crate) fn hints(&self) -> Vec<String> {
         let direct = || self.addresses.iter().filter(|address| !address.contains("/p2p-circuit"));
         let (near, far): (Vec<_>, Vec<_>) = direct().partition(|address| is_of_this_host(address));
-        let own = if far.is_empty() { near } else { far };
+        let announced = self.transport.announced();
+        let own = if far.is_empty() && announced.is_empty() { near } else { far };
         let most = URL_HINTS.saturating_sub(self.relays.len()).max(1);
-        own.into_iter().take(most).chain(self.relays.iter()).take(URL_HINTS).cloned().collect()
+        announced.iter().chain(own).take(most).chain(self.relays.iter()).take(URL_HINTS).cloned().collect()
     }
 
     /// Peers that were closed on purpose stay so.
-    pub(crate) fn close_the_closed(&self, node: &Node) -> Result<(), StoreFault> {
+    pub(crate) fn close_the_closed(&mut self, node: &Node) -> Result<(), StoreFault> {
         let all = node.store().scan::<Remotes>(&(), None, usize::MAX)?;
         for (_, record) in all.into_iter().filter(|(_, record)| record.state == RemoteState::Closed) {
             self.close(&record.peer);
+        }
+        Ok(())
+    }
+
+    /// Looks for the peers that are known: they may wait for this kernel and not know where it is now. Without hurry, and
+    /// one after the other, because perhaps none of them does.
+    pub(crate) fn seek_the_known(&mut self, node: &Node) -> Result<(), StoreFault> {
+        let all = node.store().scan::<Remotes>(&(), None, usize::MAX)?;
+        let open = all.into_iter().rev().map(|(_, record)| record).filter(|record| record.state == RemoteState::Open);
+        let findable = open.filter(|record| !(record.hints.is_empty() && self.relays.is_empty()));
+        for (record, turn) in findable.take(MAX_SOUGHT).collect::<Vec<_>>().into_iter().zip(0..) {
+            let sought = self.transport.seek(&record.peer, record.hints, SEEK_PAUSE * turn);
+            if sought.is_ok() {
+                self.sought.insert(record.peer);
+            }
         }
         Ok(())
     }
@@ -319,8 +386,9 @@ impl Network {
         let _ended = tokio::time::timeout(self.shutdown, self.transport.shutdown()).await;
     }
 
-    fn troubled(&mut self, peer: &str, why: String) {
+    fn troubled(&mut self, peer: &str, why: &str) {
         let told = self.troubles.get(peer).is_some_and(|trouble| trouble.told);
+        let why = redact_urls(why).into_owned();
         self.troubles.insert(peer.to_owned(), Trouble { why, told });
     }
 

@@ -8,9 +8,9 @@
 use crate::handle::Reply;
 use crate::kernel_loop::{Broken, KernelLoop, now};
 use crate::network::{NetworkInfo, NetworkSwitch};
-use sturdy_node::kernel::{Effect, Event, Fault, Request, URL_ISSUER, URL_REDEEMER, UrlHost};
+use sturdy_node::kernel::{Effect, Event, Fault, Refused, Request, URL_ISSUER, URL_REDEEMER, UrlHost};
 use sturdy_store::{Read, Remotes, RemotesByPeer};
-use sturdy_transport::Event as WireEvent;
+use sturdy_transport::{Event as WireEvent, keep_addresses};
 use sturdy_types::{Code, KernelError, Oid, ServiceCallId};
 
 impl KernelLoop {
@@ -29,16 +29,47 @@ impl KernelLoop {
     /// One event of the transport.
     pub(crate) fn hear_wire(&mut self, event: WireEvent) -> Result<(), Broken> {
         let Some(network) = &mut self.network else { return Ok(()) };
+        if let WireEvent::Found { peer, addresses } = event {
+            network.found(&peer, addresses);
+            return self.keep_found(&peer);
+        }
         let Some(event) = network.learn(&self.node, event).map_err(Fault::Store)? else { return Ok(()) };
         let dialled = if let Event::DialFailed { peer } = &event { Some(peer.clone()) } else { None };
-        self.frames_ahead += usize::from(matches!(event, Event::Received { .. }));
+        let speaker = if let Event::Received { connection, .. } = &event { Some(*connection) } else { None };
+        self.frames_ahead += usize::from(speaker.is_some());
+        let stranger = speaker.and_then(|connection| network.waits_to_be_kept(connection));
         self.event(event)?;
-        if let (Some(peer), Some(network)) = (dialled, &self.network)
+        if let Some(peer) = stranger {
+            // What it has just said may have earned it a record.
+            self.keep_found(&peer)?;
+        }
+        if let (Some(peer), Some(network)) = (dialled, &mut self.network)
             && !self.node.wants(&peer)
         {
             network.stop_wanting(&peer);
         }
         Ok(())
+    }
+
+    /// Keeps with the record of a peer where it says that it is. Strangers have none.
+    fn keep_found(&mut self, peer: &String) -> Result<(), Broken> {
+        let Some(network) = &mut self.network else { return Ok(()) };
+        let store = self.node.store();
+        let Some(remote) = store.get::<RemotesByPeer>(peer).map_err(Fault::Store)? else { return Ok(()) };
+        let Some(record) = store.get::<Remotes>(&remote).map_err(Fault::Store)? else { return Ok(()) };
+        let Some(found) = network.take_found(peer) else { return Ok(()) };
+        let hints = keep_addresses(peer, &record.hints, &found);
+        if hints != record.hints {
+            self.ask_for_nobody(Request::AddPeer { peer: peer.clone(), hints })?;
+        }
+        Ok(())
+    }
+
+    /// Why a request is refused that the kernel cannot judge: it does not know who it is to others.
+    pub(crate) fn objection(&mut self, request: &Request) -> Option<Refused> {
+        let Request::AddPeer { peer, .. } = request else { return None };
+        let us = self.whoami.peer_id().ok()?;
+        (us == *peer).then_some(Refused::OwnPeer(us))
     }
 
     /// Does what the clock demands, if it demands something now.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use sturdy_daemon::{
-    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, NetworkSwitch, Place, RemoteState,
-    Report, Request, RequestError, Runtimes, UrlTerms, identity_file,
+    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, NetworkSwitch, Place, Refused,
+    RemoteState, Report, Request, RequestError, Runtimes, UrlTerms, identity_file,
 };
 use sturdy_node::remote::{MAX_VALUE_BYTES, value_bytes};
 use sturdy_smallcaps::extract_single_ref;
@@ -206,6 +206,9 @@ async fn without_a_network_no_socket_is_opened_and_urls_of_its_own_work() {
     let kernel = daemon.handle();
     let network = kernel.network().await.unwrap();
     assert_eq!((network.switch, network.addresses.len(), network.hints.len()), (NetworkSwitch::Off, 0, 0));
+    let itself = Request::AddPeer { peer: network.peer_id, hints: Vec::new() };
+    let refused = kernel.request(itself).await;
+    assert!(matches!(refused, Err(RequestError::Refused(Refused::OwnPeer(_)))), "{refused:?}");
     let facet = kernel.status().await.unwrap().services[0].object;
     assert_eq!(give(&kernel, facet.into(), &kernel).await, facet.into());
     daemon.shutdown().await;

@@ -91,6 +91,9 @@ pub enum Refused {
     /// A peer that the kernel does not know.
     #[error("peer {0} is unknown; `peers` lists those that are known")]
     NoSuchPeer(String),
+    /// A kernel is no peer of itself.
+    #[error("{0} is this kernel itself, which is no peer of itself")]
+    OwnPeer(String),
     /// One peer too many.
     #[error("there are {limit} peers already, which is the limit")]
     TooManyPeers {

@@ -72,7 +72,7 @@ impl<'t, 's> Ctx<'t, 's> {
         loop {
             self.drain()?;
             self.collect()?;
-            self.tell_garbage()?;
+            self.keep_garbage()?;
             if self.later.is_empty() {
                 return Ok(());
             }

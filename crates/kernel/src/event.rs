@@ -2,7 +2,7 @@
 
 use crate::blame::Refused;
 use crate::control::{Answer, Request, Ticket};
-use crate::remotes::LinkNews;
+use crate::remotes::{Garbage, LinkNews};
 use sturdy_remote::Side;
 use sturdy_store::ItemId;
 use sturdy_types::{
@@ -237,4 +237,6 @@ pub struct Effects {
     pub woken: Vec<VatId>,
     /// What it means for links, in order.
     pub links: Vec<LinkNews>,
+    /// What peers are to be told when the group ends.
+    pub garbage: Garbage,
 }

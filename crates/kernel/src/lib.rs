@@ -41,7 +41,7 @@ pub use crank::{Begun, Crossings, Plan, PlannedItem, StartOf, begin};
 pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice, UrlHost};
 pub use remotes::{
-    Greeting, Heard, LinkNews, Stranger, StrangerHeard, Strangers, admit, dial_failed, greet, hear, hear_ack, hello,
-    room_for_calls, skip_gap, standing_with,
+    Garbage, Greeting, Heard, LinkNews, Stranger, StrangerHeard, Strangers, admit, dial_failed, greet, hear, hear_ack,
+    hello, room_for_calls, skip_gap, standing_with, tell_garbage,
 };
 pub use url_services::{URL_ISSUER, URL_REDEEMER};

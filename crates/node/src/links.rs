@@ -28,7 +28,7 @@ const HALF_OPEN: usize = 256;
 const HALF_OPEN_PER_PEER: usize = 8;
 
 /// Redemptions under way whose URLs say where the peer may be found: so many are looked at.
-const REDEMPTIONS_FOR_HINTS: usize = 4;
+const REDEMPTIONS_FOR_HINTS: usize = 8;
 
 /// One connection.
 #[derive(Debug)]
@@ -73,7 +73,15 @@ pub(crate) struct Links {
     /// Somebody has something for these peers.
     wanted: BTreeSet<RemoteId>,
     /// The host was asked to dial these.
-    dialling: BTreeMap<String, RemoteId>,
+    dialling: BTreeMap<String, Dialled>,
+}
+
+/// A peer that the host was asked to dial.
+#[derive(Debug)]
+struct Dialled {
+    remote: RemoteId,
+    /// Where, as the host was told last.
+    hints: Vec<String>,
 }
 
 /// Whether a connection that has ended was an attempt to reach a peer, and failed.
@@ -111,7 +119,7 @@ impl Links {
     pub(crate) fn closed(&mut self, connection: ConnectionId) -> Ended {
         let Some(link) = self.open.remove(&connection) else { return Ended::Otherwise };
         // A connection may end before it is bound: whoever was to be reached by it is dialled again.
-        self.wanted.extend(self.dialling.remove(&link.peer));
+        self.wanted.extend(self.dialling.remove(&link.peer).map(|dialled| dialled.remote));
         match link.bound {
             Some(bound) => {
                 self.wanted.insert(bound.remote);
@@ -202,7 +210,7 @@ impl Links {
                 self.talks.remove(&remote);
                 self.held.remove(&remote);
                 self.stalled.remove(&remote);
-                self.dialling.retain(|_, dialled| *dialled != remote);
+                self.dialling.retain(|_, dialled| dialled.remote != remote);
                 if defect::broken(Defect::OldStreamSpeaks) {
                     return Vec::new();
                 }
@@ -339,9 +347,13 @@ impl Links {
                 continue;
             }
             let Some(record) = read.get::<Remotes>(&remote)? else { continue };
-            if record.state == RemoteState::Open && !self.dialling.contains_key(&record.peer) {
-                self.dialling.insert(record.peer.clone(), remote);
-                let hints = hints_for(read, remote, record.hints)?;
+            if record.state != RemoteState::Open {
+                continue;
+            }
+            let hints = hints_for(read, remote, record.hints)?;
+            // Who is being dialled already may be found where a URL says that has come since.
+            if self.dialling.get(&record.peer).is_none_or(|dialled| dialled.hints != hints) {
+                self.dialling.insert(record.peer.clone(), Dialled { remote, hints: hints.clone() });
                 out.push(Effect::Connect { peer: record.peer, hints });
             }
         }

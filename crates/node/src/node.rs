@@ -5,8 +5,8 @@ use crate::links::Links;
 use crate::ready::ReadyList;
 use std::ops::Bound;
 use sturdy_kernel::{
-    Answer, AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, LinkNews, Plan, Request, Strangers, Ticket,
-    VatFault, answer_for, apply, audit, begin, tidy_up,
+    Answer, AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Garbage, LinkNews, Plan, Request, Strangers,
+    Ticket, VatFault, answer_for, apply, audit, begin, tell_garbage, tidy_up,
 };
 use sturdy_store::{Engine, OpenError, Read, RemoteCursors, Sources, Store, StoreFault, VatState};
 use sturdy_types::defect::{self, Defect};
@@ -65,6 +65,8 @@ pub struct Node {
     last_crank: u64,
     /// Outer effects of merged turns, until their group is durable.
     pub(crate) held: Vec<Effect>,
+    /// What the merged turns of the open group have to tell peers: a last turn of the group does (L7).
+    garbage: Garbage,
     flight: FlightRecord,
     stats: NodeStats,
     stopped: bool,
@@ -84,6 +86,7 @@ impl Node {
             in_flight: None,
             last_crank: 0,
             held: Vec::new(),
+            garbage: Garbage::default(),
             flight: FlightRecord::default(),
             stats: NodeStats::default(),
             stopped: false,
@@ -112,9 +115,15 @@ impl Node {
         self.stop_on_fault(now, handled)
     }
 
-    /// Makes the open group durable and releases its outer effects (G2, G4).
+    /// Makes the open group durable and releases its outer effects (G2, G4). What its turns have let go of is told to peers in
+    /// a last turn of it (L7).
     pub fn commit(&mut self, now: Millis) -> Result<Vec<Effect>, Fault> {
         self.refuse_when_stopped()?;
+        if !self.garbage.is_empty() {
+            let garbage = std::mem::take(&mut self.garbage);
+            let told = self.turn(now, |ctx| Ok(tell_garbage(ctx, garbage)?)).map_err(ours);
+            self.stop_on_fault(now, told.map(drop))?;
+        }
         let turns = self.store.group_len() as u64;
         let committed = self.store.commit().map_err(Fault::Store);
         self.stop_on_fault(now, committed)?;
@@ -141,7 +150,7 @@ impl Node {
 
     /// Whether peers wait for the next commit: something is to be told to them, or to be acknowledged.
     pub fn owes_peers(&self) -> bool {
-        self.links.owes_peers()
+        !self.garbage.is_empty() || self.links.owes_peers()
     }
 
     /// How the talk with a peer goes; nothing if no connection speaks for it.
@@ -334,6 +343,7 @@ impl Node {
 
     fn merged(&mut self, effects: Effects) -> Result<Vec<Effect>, Fault> {
         self.stats.turns += 1;
+        self.garbage.join(effects.garbage);
         for vat in effects.woken {
             self.ready.push(vat);
         }

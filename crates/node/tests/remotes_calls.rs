@@ -184,6 +184,54 @@ fn stale_drop() {
     assert!(alice.contains("retireExports o+9"), "{alice}");
 }
 
+/// Frames of this kind that A has heard.
+fn told_of(w: &Worlds, kind: &str) -> usize {
+    w.heard.iter().filter(|(to, frame)| *to == 0 && frame.contains(kind)).count()
+}
+
+/// It was two messages for each of these turns.
+#[test]
+fn what_the_turns_of_a_group_let_go_of_is_told_at_once() {
+    let mut w = two();
+    let objects: Vec<String> = (11..31).map(|number| format!("o+{number}")).collect();
+    w.stages[0].puppets.on("alice", "many", &format!("resolve result = [{}]", objects.join(", ")));
+    w.tell(1, "bob", "ask o-1 many() -> p+5", &[]);
+    w.settle_down();
+    w.stages[0].told();
+    for import in 2..22 {
+        w.tell_later(1, "bob", &format!("drop o-{import}; retire o-{import}"), &[]);
+    }
+    w.settle_down();
+    assert_eq!((told_of(&w, "dropExports"), told_of(&w, "retireExports")), (1, 1));
+    let (alice, _) = told(&w);
+    assert!(objects.iter().all(|object| alice.contains(object)), "{alice}");
+    assert_eq!(rows(&mut w, 1, "remote-refs"), 2);
+}
+
+/// The set waits, and the peer names one of it again: what is told then acknowledges that, and would take it away.
+#[test]
+fn what_is_named_again_while_the_set_waits_is_not_told() {
+    for retire in ["", "; retire o-2"] {
+        let mut w = two();
+        w.tell(0, "alice", "send o-1 take(o+9)", &[]);
+        w.tell_later(0, "alice", "send o-1 again(o+9)", &[]);
+        w.run_world(0);
+        w.tell_later(1, "bob", &format!("drop o-2{retire}"), &[]);
+        while w.stages[1].step().expect("the node goes on") {}
+        assert!(w.carry_to(1));
+        w.run();
+        let (_, bob) = told(&w);
+        let import = if retire.is_empty() { "o-2" } else { "o-3" };
+        assert!(bob.contains(&format!("again(<{import}>)")), "{bob}");
+        assert_eq!((told_of(&w, "dropExports"), told_of(&w, "retireExports")), (0, 0));
+        w.tell(1, "bob", &format!("send {import} ping()"), &[]);
+        assert!(told(&w).0.contains("alice <- message o+9 ping()"));
+        w.tell(1, "bob", &format!("drop {import}; retire {import}"), &[]);
+        w.settle_down();
+        assert!(told(&w).0.contains("retireExports o+9"));
+    }
+}
+
 #[test]
 fn garbage_leaves_nothing_on_either_side() {
     let mut w = two();

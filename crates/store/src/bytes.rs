@@ -7,6 +7,7 @@
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 /// A byte string, inline up to `N` bytes (`N` < 256).
 #[derive(Clone)]
@@ -15,11 +16,9 @@ pub struct SmallBytes<const N: usize>(Repr<N>);
 #[derive(Clone)]
 enum Repr<const N: usize> {
     /// At most `N` bytes; those beyond `len` are zero.
-    Inline {
-        len: u8,
-        bytes: [u8; N],
-    },
-    Boxed(Box<[u8]>),
+    Inline { len: u8, bytes: [u8; N] },
+    /// Shared: a row is in the cache, in a batch and in an engine in memory at once, and may be long.
+    Boxed(Arc<[u8]>),
 }
 
 /// The key of a row.
@@ -74,7 +73,7 @@ impl<const N: usize> SmallBytes<N> {
 
 impl<const N: usize> From<Vec<u8>> for SmallBytes<N> {
     fn from(bytes: Vec<u8>) -> Self {
-        if bytes.len() > N { Self(Repr::Boxed(bytes.into_boxed_slice())) } else { Self::new(&bytes) }
+        if bytes.len() > N { Self(Repr::Boxed(bytes.into())) } else { Self::new(&bytes) }
     }
 }
 

@@ -13,15 +13,18 @@ use crate::tables::Seal;
 use crate::writes::Before;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 
 /// Rows that the cache holds at most.
 pub(crate) const CACHE_ROWS: usize = 1 << 16;
 /// Bytes of boxed values that the cache holds at most.
 pub(crate) const CACHE_BYTES: usize = 32 << 20;
-/// Bytes of a value that is worth keeping in the cache.
+/// Bytes of a value that is worth keeping in the cache for as long as there is room.
 const CACHE_VALUE_BYTES: usize = 16 << 10;
+/// Bytes of longer values that are kept, the newest ones: what was just written for a peer or a vat is read back soon, and
+/// deleted soon after that.
+pub(crate) const LONG_VALUES_BYTES: usize = 16 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -59,6 +62,14 @@ pub(crate) enum Vacancy {
     Vacant,
     /// There are some.
     Inhabited,
+}
+
+/// A range of keys of one table, `from <= key < to`, without any row in the group over the engine. Queues leave such
+/// ranges behind: without knowing of them, every look at the head of a queue would pass all that has left it.
+#[derive(Debug, Clone)]
+struct Gap {
+    from: Key,
+    to: Key,
 }
 
 /// A row that a layer knows: its value, or that it does not exist.
@@ -125,10 +136,17 @@ pub(crate) struct Overlay {
     dirty_bytes: usize,
     /// Bytes of boxed values of all slots.
     boxed_bytes: usize,
+    /// Long values that commits have made durable, the oldest first, with the hash of their row's key and their length.
+    /// Some may be gone.
+    long: VecDeque<(u32, u64, usize)>,
+    /// Bytes of those.
+    long_bytes: usize,
     /// By tag.
     orders: Vec<TableOrder>,
     /// By tag.
     vacancies: [Vacancy; 256],
+    /// By tag: the one that was met last.
+    gaps: Vec<Option<Gap>>,
 }
 
 fn value_len(value: Option<&Value>) -> usize {
@@ -150,8 +168,11 @@ impl Overlay {
             dirty: Vec::new(),
             dirty_bytes: 0,
             boxed_bytes: 0,
+            long: VecDeque::new(),
+            long_bytes: 0,
             orders: (0..=u8::MAX).map(|_| TableOrder::default()).collect(),
             vacancies: [Vacancy::Unknown; 256],
+            gaps: vec![None; 256],
         }
     }
 
@@ -183,6 +204,21 @@ impl Overlay {
         self.vacancies[usize::from(tag)] = vacancy;
     }
 
+    /// Where to begin to look for rows from `start` on.
+    pub(crate) fn beyond_gap(&self, tag: u8, start: &[u8]) -> Option<Key> {
+        let gap = self.gaps[usize::from(tag)].as_ref()?;
+        (gap.from.as_slice() <= start && start < gap.to.as_slice()).then(|| gap.to.clone())
+    }
+
+    /// Somebody has found no row with start <= key < to.
+    pub(crate) fn learn_gap(&mut self, tag: u8, start: &[u8], to: Key) {
+        let gap = &mut self.gaps[usize::from(tag)];
+        match gap {
+            Some(gap) if gap.from.as_slice() <= start && start <= gap.to.as_slice() => gap.to = to.max(gap.to.clone()),
+            _ => *gap = Some(Gap { from: Key::new(start), to }),
+        }
+    }
+
     /// Remembers what the engine said about a row of which nothing is known.
     pub(crate) fn fill(&mut self, hash: u64, key: &Key, value: Option<Value>) {
         if value_len(value.as_ref()) <= CACHE_VALUE_BYTES {
@@ -197,6 +233,14 @@ impl Overlay {
         let slots = &mut self.slots;
         let found = self.table.find(hash, |&index| slots[index as usize].key == key).copied();
         let new_bytes = value_len(value.as_ref());
+        let tag = key.as_slice().first().copied().unwrap_or(0);
+        if value.is_some()
+            && let Some(gap) = &mut self.gaps[usize::from(tag)]
+            && gap.from <= key
+            && key < gap.to
+        {
+            gap.to = key.clone();
+        }
         let Some(index) = found else {
             let was = match before {
                 Before::Nothing if value.is_none() => return, // it came and went within the turn
@@ -204,7 +248,6 @@ impl Overlay {
                 Before::Unknown => Was::Unknown,
             };
             self.dirty_bytes += key.len() + new_bytes;
-            let tag = key.as_slice().first().copied().unwrap_or(0);
             let index = self.insert(Slot { hash, key, value, state: State::Dirty(was), used: true });
             self.dirty.push(index);
             self.orders[usize::from(tag)].tail.push(index);
@@ -217,7 +260,6 @@ impl Overlay {
             slot.state = State::Dirty(Was::of(&slot.key, slot.value.as_ref()));
             self.dirty_bytes += slot.key.len() + new_bytes;
             self.dirty.push(index);
-            let tag = slot.key.as_slice().first().copied().unwrap_or(0);
             self.orders[usize::from(tag)].tail.push(index);
         } else {
             self.dirty_bytes = self.dirty_bytes + new_bytes - old_bytes;
@@ -309,10 +351,16 @@ impl Overlay {
                 self.vacancies[usize::from(tag)] = Vacancy::Inhabited;
             }
             // Deleted rows mostly had identifiers that are never used again: knowing of them is no use.
-            if slot.value.as_ref().is_none_or(|value| value.len() > CACHE_VALUE_BYTES) {
-                self.remove(index);
+            match slot.value.as_ref().map(Value::len) {
+                None => self.remove(index),
+                Some(len) if len > CACHE_VALUE_BYTES => {
+                    self.long.push_back((index, slot.hash, len));
+                    self.long_bytes += len;
+                }
+                Some(_) => {}
             }
         }
+        self.let_long_values_go();
         let over = self.table.len().saturating_sub(CACHE_ROWS);
         for _ in 0..over {
             self.evict();
@@ -320,6 +368,18 @@ impl Overlay {
         dirty.clear();
         self.dirty = dirty;
         self.dirty_bytes = 0;
+    }
+
+    fn let_long_values_go(&mut self) {
+        while self.long_bytes > LONG_VALUES_BYTES {
+            let Some((index, hash, len)) = self.long.pop_front() else { return };
+            self.long_bytes -= len;
+            // The slot may be free by now, or used anew: for a row of that hash and length it may as well go.
+            let slot = &self.slots[index as usize];
+            if slot.state == State::Clean && slot.hash == hash && value_len(slot.value.as_ref()) == len {
+                self.remove(index);
+            }
+        }
     }
 
     /// The rows of the open group with start <= key < end, ascending; all keys of the range have this tag.
@@ -423,13 +483,34 @@ mod tests {
             overlay.fill(overlay.hash(&key), &key, Some(long.clone()));
         }
         assert!(overlay.boxed_bytes <= CACHE_BYTES + CACHE_VALUE_BYTES);
-        let key = Key::new(b"longer");
-        let hash = overlay.hash(&key);
         let before = overlay.boxed_bytes;
-        overlay.write(hash, key.clone(), Some(Value::from(vec![0; CACHE_VALUE_BYTES + 1])), Before::Unknown);
-        overlay.write(hash, key.clone(), Some(Value::from(vec![0; 2 * CACHE_VALUE_BYTES])), Before::Unknown);
-        overlay.committed();
-        assert_eq!(overlay.get(hash, &key), None);
+        let len = LONG_VALUES_BYTES / 4 - 1;
+        let write = |overlay: &mut Overlay, number: usize, value: Option<Value>| {
+            let key = Key::new(format!("longer{number}").as_bytes());
+            overlay.write(overlay.hash(&key), key, value, Before::Unknown);
+            overlay.committed();
+        };
+        let has = |overlay: &mut Overlay, number: usize| {
+            let key = Key::new(format!("longer{number}").as_bytes());
+            let hash = overlay.hash(&key);
+            overlay.get(hash, &key).is_some()
+        };
+        for number in 0..10 {
+            write(&mut overlay, number, Some(Value::from(vec![0; len / 2])));
+            write(&mut overlay, number, Some(Value::from(vec![0; len])));
+            assert!(has(&mut overlay, number), "what was written is read back soon");
+            assert!(overlay.boxed_bytes <= before + LONG_VALUES_BYTES);
+        }
+        assert!(!has(&mut overlay, 0));
+        for number in 0..10 {
+            write(&mut overlay, number, None);
+        }
         assert_eq!(overlay.boxed_bytes, before);
+        for number in 10..100 {
+            write(&mut overlay, number, Some(Value::from(vec![0; len])));
+            write(&mut overlay, number, None);
+        }
+        assert_eq!(overlay.boxed_bytes, before);
+        assert!(overlay.long_bytes <= LONG_VALUES_BYTES && overlay.long.len() <= 10);
     }
 }

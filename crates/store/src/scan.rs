@@ -74,6 +74,17 @@ pub(crate) fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
+/// What a scan has seen of the two lower layers, the group over the engine.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Bare {
+    /// Deleted rows were passed before any other, and there are none from the start of the range to this key.
+    To(Key),
+    /// Deleted rows were passed, and there are no others in the whole range.
+    Wholly,
+    /// The range does not begin with deleted rows.
+    Nowhere,
+}
+
 /// Calls `emit` with the first `limit` rows of the merged layers, ascending.
 pub(crate) fn merge<'t, 'g, E: From<EngineError>>(
     turn: impl Iterator<Item = (&'t Key, Option<&'t Value>)>,
@@ -81,42 +92,102 @@ pub(crate) fn merge<'t, 'g, E: From<EngineError>>(
     mut engine: EngineRows<'_>,
     limit: usize,
     mut emit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<Bare, E> {
     #[expect(clippy::map_identity, reason = "brings both to one lifetime")]
     let (turn, group) =
         (turn.map(|(key, value)| (key, value)).peekable(), group.map(|(key, value)| (key, value)).peekable());
     let mut over = Upper { turn, group };
+    let mut front = Front::default();
     let mut left = limit;
     if left > 0 {
         engine.advance()?;
     }
     while left > 0 {
         let order = match (over.key(), engine.head.as_ref()) {
-            (None, None) => return Ok(()),
+            (None, None) => return Ok(front.at_the_end()),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(upper), Some((lower, _))) => upper.as_slice().cmp(lower),
         };
         if order == Ordering::Greater {
             if let Some((key, value)) = &engine.head {
+                front.lives(key);
                 emit(key, value)?;
             }
             left -= 1;
-        } else if let Some((key, Some(value))) = over.next() {
-            emit(key.as_slice(), value.as_slice())?;
-            left -= 1;
+        } else if let Some(Top { key, value, group }) = over.next() {
+            match group {
+                InGroup::Row => front.lives(key.as_slice()),
+                InGroup::Nothing if order == Ordering::Equal => front.lives(key.as_slice()),
+                InGroup::Nothing | InGroup::Deleted => front.passed(key, group),
+            }
+            if let Some(value) = value {
+                emit(key.as_slice(), value.as_slice())?;
+                left -= 1;
+            }
         }
         if order != Ordering::Less && left > 0 {
             engine.advance()?;
         }
     }
-    Ok(())
+    Ok(front.so_far())
+}
+
+/// How far the lower layers have shown no row.
+#[derive(Default)]
+struct Front<'a> {
+    first_living: Option<Key>,
+    last_passed: Option<&'a Key>,
+    some_deleted: bool,
+}
+
+impl<'a> Front<'a> {
+    fn lives(&mut self, key: &[u8]) {
+        if self.first_living.is_none() {
+            self.first_living = Some(Key::new(key));
+        }
+    }
+
+    /// No row of theirs was under this key.
+    fn passed(&mut self, key: &'a Key, group: InGroup) {
+        if self.first_living.is_none() {
+            self.last_passed = Some(key);
+            self.some_deleted |= group == InGroup::Deleted;
+        }
+    }
+
+    fn so_far(self) -> Bare {
+        match (self.some_deleted, self.first_living, self.last_passed) {
+            (true, Some(living), _) => Bare::To(living),
+            (true, None, Some(passed)) => Bare::To(Key::from(after(passed.as_slice()))),
+            _ => Bare::Nowhere,
+        }
+    }
+
+    fn at_the_end(self) -> Bare {
+        if self.some_deleted && self.first_living.is_none() { Bare::Wholly } else { self.so_far() }
+    }
 }
 
 /// The turn over the group.
 struct Upper<T: Iterator, G: Iterator> {
     turn: std::iter::Peekable<T>,
     group: std::iter::Peekable<G>,
+}
+
+/// What the group has under a key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InGroup {
+    Row,
+    Deleted,
+    Nothing,
+}
+
+/// A row, or its deletion, as the upper layers have it, and what the group alone has under its key.
+struct Top<'a> {
+    key: &'a Key,
+    value: Option<&'a Value>,
+    group: InGroup,
 }
 
 impl<'a, T, G> Upper<T, G>
@@ -132,18 +203,20 @@ where
         }
     }
 
-    fn next(&mut self) -> Option<(&'a Key, Option<&'a Value>)> {
-        match (self.turn.peek(), self.group.peek()) {
-            (Some((turn, _)), Some((group, _))) => match turn.cmp(group) {
-                Ordering::Less => self.turn.next(),
-                Ordering::Greater => self.group.next(),
-                Ordering::Equal => {
-                    self.group.next();
-                    self.turn.next()
-                }
-            },
-            (Some(_), None) => self.turn.next(),
-            (None, _) => self.group.next(),
-        }
+    fn next(&mut self) -> Option<Top<'a>> {
+        let order = match (self.turn.peek(), self.group.peek()) {
+            (Some((turn, _)), Some((group, _))) => turn.cmp(group),
+            (Some(_), None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        let group = if order == Ordering::Less { None } else { self.group.next() };
+        let turn = if order == Ordering::Greater { None } else { self.turn.next() };
+        let (key, value) = turn.or(group)?;
+        let group = match group {
+            Some((_, Some(_))) => InGroup::Row,
+            Some((_, None)) => InGroup::Deleted,
+            None => InGroup::Nothing,
+        };
+        Some(Top { key, value, group })
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::{Engine, EngineError, EngineStats};
 use crate::migrate;
 use crate::overlay::{Batch, Overlay, Vacancy};
 use crate::record::Corrupt;
-use crate::scan::{EngineRows, after, end_of, merge};
+use crate::scan::{Bare, EngineRows, after, end_of, merge};
 use crate::seal;
 use crate::table::{Rows, Table};
 use crate::tables::{self, Seal};
@@ -245,21 +245,28 @@ impl Store {
             let some = !self.engine.scan(&[tag], end_of(&[tag]).as_deref(), 1)?.is_empty();
             overlay.learn_vacancy(tag, if some { Vacancy::Inhabited } else { Vacancy::Vacant });
         }
-        let engine = match overlay.vacancy(tag) {
-            Vacancy::Vacant => EngineRows::none(&*self.engine),
-            Vacancy::Unknown | Vacancy::Inhabited => EngineRows::new(&*self.engine, start, end, limit),
-        };
-        let group = overlay.range(tag, start, end);
-        match turn.filter(|writes| !writes.is_empty()) {
-            None => merge(std::iter::empty(), group, engine, limit, emit),
+        let beyond = overlay.beyond_gap(tag, start);
+        let from = beyond.as_ref().map_or(start, Key::as_slice);
+        let bare = overlay.vacancy(tag) == Vacancy::Vacant || end.is_some_and(|end| end <= from);
+        let engine =
+            if bare { EngineRows::none(&*self.engine) } else { EngineRows::new(&*self.engine, from, end, limit) };
+        let group = overlay.range(tag, from, end);
+        let bare = match turn.filter(|writes| !writes.is_empty()) {
+            None => merge(std::iter::empty(), group, engine, limit, emit)?,
             Some(writes) if writes.is_listed() => {
-                merge(writes.listed(start, end).into_iter(), group, engine, limit, emit)
+                merge(writes.listed(start, end).into_iter(), group, engine, limit, emit)?
             }
             Some(writes) => {
                 let ordered = writes.ordered();
-                merge(ordered.range(start, end), group, engine, limit, emit)
+                merge(ordered.range(start, end), group, engine, limit, emit)?
             }
+        };
+        match (bare, end) {
+            (Bare::To(key), _) => overlay.learn_gap(tag, from, key),
+            (Bare::Wholly, Some(end)) => overlay.learn_gap(tag, from, Key::new(end)),
+            (Bare::Wholly, None) | (Bare::Nowhere, _) => {}
         }
+        Ok(())
     }
 
     pub(crate) fn scan_table<T: Table>(

@@ -287,3 +287,84 @@ proptest! {
         check_all(&store, &merged_model);
     }
 }
+
+/// What happens to queues: rows are appended, taken from the head, written anew where others were; and looked at.
+#[derive(Clone, Debug)]
+enum Queued {
+    Append(u8),
+    Take(u8),
+    PutBack(u16),
+    Peek { after: u16, limit: usize },
+    Merge,
+    Drop,
+    Commit,
+}
+
+fn place(number: u16) -> String {
+    format!("{number:03}")
+}
+
+fn queued() -> impl Strategy<Value = Queued> {
+    prop_oneof![
+        4 => (1u8..6).prop_map(Queued::Append),
+        4 => (1u8..6).prop_map(Queued::Take),
+        1 => (0u16..60).prop_map(Queued::PutBack),
+        6 => (0u16..60, 1usize..4).prop_map(|(after, limit)| Queued::Peek { after, limit }),
+        3 => Just(Queued::Merge),
+        1 => Just(Queued::Drop),
+        1 => Just(Queued::Commit),
+    ]
+}
+
+fn peek(read: &impl Read, model: &Map, after: u16, limit: usize) {
+    let after = (after > 0).then(|| place(after));
+    let found = read.scan::<VatState>(&state(""), after.as_deref().map(state).as_ref(), limit);
+    let found: Vec<_> = found.expect("read").into_iter().map(|((_, key), value)| (key, value)).collect();
+    let rows = model.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after)).take(limit);
+    assert_eq!(found, rows.map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    /// Whatever a queue has been through, its head is found: gaps that were met before hide nothing.
+    #[test]
+    fn the_head_of_a_queue_is_found(history in vec(vec(queued(), 1..12), 1..12)) {
+        let disk = MemoryDisk::new();
+        let mut store = open(&disk);
+        let (mut merged, mut tail) = (Map::new(), 0u16);
+        for acts in history {
+            let (mut model, mut last, mut ended) = (merged.clone(), tail, Queued::Merge);
+            let mut turn = store.begin();
+            for act in acts {
+                match act {
+                    Queued::Append(count) => for _ in 0..count {
+                        last += 1;
+                        turn.put_new::<VatState>(&state(&place(last)), &"new".to_owned());
+                        model.insert(place(last), "new".to_owned());
+                    },
+                    Queued::Take(count) => for _ in 0..count {
+                        let Some((key, _)) = model.pop_first() else { break };
+                        turn.delete::<VatState>(&state(&key));
+                    },
+                    Queued::PutBack(number) if number <= last => {
+                        turn.put::<VatState>(&state(&place(number)), &"again".to_owned());
+                        model.insert(place(number), "again".to_owned());
+                    }
+                    Queued::PutBack(_) => {}
+                    Queued::Peek { after, limit } => peek(&turn, &model, after, limit),
+                    other => ended = other,
+                }
+            }
+            if matches!(ended, Queued::Drop) {
+                drop(turn);
+            } else {
+                turn.merge().expect("merges");
+                (merged, tail) = (model, last);
+            }
+            if matches!(ended, Queued::Commit) {
+                store.commit().expect("durable");
+            }
+            peek(&store, &merged, 0, 3);
+        }
+    }
+}

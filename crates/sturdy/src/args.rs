@@ -78,6 +78,11 @@ pub struct RunArgs {
     /// times. Without --listen and --relay there is no network.
     #[arg(long, value_name = "MULTIADDR")]
     pub relay: Vec<String>,
+    /// Others reach this kernel under this multiaddr, too: URLs and peers are told. It is for what this kernel cannot know,
+    /// such as a port that a router hands on, or a name, for instance /dns4/home.example.org/tcp/4001. Can be given
+    /// several times.
+    #[arg(long, value_name = "MULTIADDR", requires = "listen")]
+    pub reach: Vec<String>,
     /// A name for the call: the same name again is the same call, in this run or a later one. It is made once, and
     /// its answer is printed each time, until --forget (or a day after it was answered). Use it to repeat a call
     /// safely when you do not know whether it was made.

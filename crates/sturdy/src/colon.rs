@@ -5,7 +5,7 @@ use crate::peers::{self, Told};
 use crate::session::{Done, Form, Names, Session, print_json};
 use crate::show;
 use sturdy_daemon::{Answer, Request, RequestError};
-use sturdy_types::{KRef, SubclusterId, VatId, json_string};
+use sturdy_types::{KRef, SubclusterId, VatId, json_string, redact_urls};
 
 const HELP: &str = "\
 name.method(1, 'two', {three: [3n, true]}, $1)   call a method; the result is printed
@@ -71,8 +71,8 @@ pub async fn command(session: &mut Session, line: &str) -> Result<Next, End> {
     match answer {
         Ok(text) => {
             match session.form {
-                Form::Values => out::result(&text)?,
-                Form::Json => print_json(line, &json_string(&text))?,
+                Form::Values => out::told(&text)?,
+                Form::Json => print_json(line, &json_string(&redact_urls(&text)))?,
             }
             Ok(Next::Line(Done::Well))
         }

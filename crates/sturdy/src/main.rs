@@ -26,7 +26,11 @@ use out::End;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let ended = match Args::parse().command {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return misread(&error),
+    };
+    let ended = match args.command {
         Command::Run(args) => run::run(&args),
         Command::New(args) => new::new(&args),
         Command::Store(args) => store_command::store(&args),
@@ -45,4 +49,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The arguments were not understood, or ask for help. What was typed is repeated without the secrets of URLs.
+fn misread(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Help that nobody reads any more is no failure.
+        let _unread = error.print();
+        return ExitCode::SUCCESS;
+    }
+    out::note(error.render().to_string().trim_end());
+    ExitCode::from(2)
 }

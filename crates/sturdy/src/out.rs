@@ -4,6 +4,7 @@
 use rustyline::ExternalPrinter;
 use std::io::{self, ErrorKind, Write as _};
 use std::sync::{Mutex, PoisonError};
+use sturdy_types::redact_urls;
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -43,8 +44,14 @@ pub fn result(text: &str) -> Result<(), End> {
     })
 }
 
-/// Something said about it. If even the standard error is gone, it is not said.
+/// A result that is no URL that was asked for, so that it shows none.
+pub fn told(text: &str) -> Result<(), End> {
+    result(&redact_urls(text))
+}
+
+/// Something said about it, without the secret of any URL. If even the standard error is gone, it is not said.
 pub fn note(text: &str) {
+    let text = redact_urls(text);
     if let Some(printer) = &mut *ABOVE.lock().unwrap_or_else(PoisonError::into_inner)
         && printer.print(format!("{text}\n")).is_ok()
     {

@@ -14,7 +14,10 @@ use sturdy_daemon::{
     Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerInfo, PeerView, Request, RequestError, UrlTerms, UrlUse,
     WhichUrl,
 };
-use sturdy_types::json_string;
+use sturdy_types::{json_string, redact_urls};
+
+/// What is longer is not the number of a URL, but perhaps a URL or its secret.
+const LONGEST_NUMBER: usize = 24;
 
 /// What has no value, as the session prints it for programs.
 const UNDEFINED: &str = "{\"@undefined\":true}";
@@ -126,11 +129,11 @@ async fn list(session: &Session) -> Result<Told, Failed> {
 }
 
 async fn revoke(session: &Session, which: &str) -> Result<Told, Failed> {
-    let which = if which.contains(':') {
+    let which = if which.len() > LONGEST_NUMBER || which.contains(':') {
         let (url, _) = sturdy_identity::parse_url(which).map_err(|error| Failed::Told(error.to_string()))?;
         WhichUrl::Oid(url.oid)
     } else {
-        let number = which.parse().map_err(|error| Failed::Told(format!("{error}")))?;
+        let number = which.parse().map_err(|error| Failed::Told(format!("{error}")))?; // what is short is no secret
         WhichUrl::Number(number)
     };
     ask(session, Request::RevokeUrl(which)).await?;
@@ -146,7 +149,9 @@ async fn told_peers(session: &Session) -> Result<Told, Failed> {
         NetworkSwitch::On => lines.extend(network.addresses.iter().map(|address| format!("  reached at {address}"))),
     }
     lines.extend(views.iter().map(peer_lines));
-    Ok(Told::Value { text: lines.join("\n"), json: json_list(views.iter().map(peer_json)) })
+    // What peers say of themselves, and what went wrong with them, may be any text.
+    let (text, json) = (lines.join("\n"), json_list(views.iter().map(peer_json)));
+    Ok(Told::Value { text: redact_urls(&text).into_owned(), json: redact_urls(&json).into_owned() })
 }
 
 /// What is durable, then how the link is.

@@ -1,6 +1,7 @@
 //! The prompt on a terminal: a line editor with history and completion, on a thread of its own because it blocks.
 
 use crate::out;
+use crate::session::echo;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -12,7 +13,6 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use sturdy_types::redact_urls;
 use tokio::sync::mpsc;
 
 /// Lines of history kept.
@@ -109,7 +109,7 @@ fn edit(
         // A URL is a secret: a line with one is not kept.
         if let Ok(line) = &line
             && !line.trim().is_empty()
-            && matches!(redact_urls(line), Cow::Borrowed(_))
+            && matches!(echo(line), Cow::Borrowed(_))
         {
             // A history that cannot be written is no reason to stop.
             let _lost = editor.add_history_entry(line).and_then(|_| editor.save_history(history));

@@ -60,7 +60,7 @@ pub fn peers(args: &PeersArgs) -> Result<(), End> {
                 return out::result("no peers are known");
             }
             peers.iter().try_for_each(|peer| {
-                out::result(&if args.place.json { describe::peer_json(peer, "") } else { describe::peer(peer) })
+                out::told(&if args.place.json { describe::peer_json(peer, "") } else { describe::peer(peer) })
             })
         }
         Some(PeersAction::GiveUp { peer }) => {

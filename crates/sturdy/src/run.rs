@@ -17,7 +17,7 @@ use sturdy_daemon::{
     Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, Place, Report, Request,
     RequestError, Status, SubclusterInfo,
 };
-use sturdy_types::SubclusterId;
+use sturdy_types::{SubclusterId, redact_urls};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -55,8 +55,8 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
     let listening = Arc::new(Notify::new());
     config.reporter = Arc::new(reporter(args.home.clone(), Arc::clone(&listening)));
     if !args.listen.is_empty() || !args.relay.is_empty() {
-        let (listen, relays) = (args.listen.clone(), args.relay.clone());
-        config.network = Some(NetworkConfig { listen, relays, ..NetworkConfig::default() });
+        let (listen, relays, reached_at) = (args.listen.clone(), args.relay.clone(), args.reach.clone());
+        config.network = Some(NetworkConfig { listen, relays, reached_at, ..NetworkConfig::default() });
     }
     let ending = ending_signal(); // before anything is shown: who sees something may send a signal
     let daemon = Daemon::start(config).await.map_err(End::of)?;
@@ -85,7 +85,7 @@ fn reporter(home: std::path::PathBuf, listening: Arc<Notify>) -> impl Fn(Report)
         let Some(text) = show::report(&report) else { return };
         if let Report::Fault { reason, .. } = &report {
             let file = home.join("flight-record.txt");
-            match fs::write(&file, &text) {
+            match fs::write(&file, redact_urls(&text).as_bytes()) {
                 Ok(()) => out::note(&format!("the kernel has stopped: {reason}\nits last moments: {}", file.display())),
                 Err(_) => out::note(&text), // the disk may well be what failed
             }

@@ -5,12 +5,16 @@
 
 use crate::out::{self, End};
 use crate::show;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use sturdy_daemon::{Handle, Lasting, RefOwner, RequestError, Settled, Status, SubclusterInfo};
 use sturdy_smallcaps::display::plain_json;
 use sturdy_smallcaps::expr::{Call, Line, Named, RefKind, parse_line};
 use sturdy_smallcaps::{Value, decode};
 use sturdy_types::{KRef, SubclusterId, json_string, redact_urls};
+
+/// Longer than the number of a URL, shorter than its secret.
+const LONGEST_SHOWN: usize = 24;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,10 +197,7 @@ impl Session {
         } else if self.form == Form::Json {
             let value = json_value(settled);
             let refs = json_refs(shown);
-            out::result(&format!(
-                "{{\"call\":{},\"ok\":true,\"value\":{value}{refs}}}",
-                json_string(&redact_urls(text))
-            ))?;
+            out::result(&format!("{{\"call\":{},\"ok\":true,\"value\":{value}{refs}}}", json_string(&echo(text))))?;
         } else {
             out::result(&show::value(&settled.value))?;
         }
@@ -219,8 +220,9 @@ impl Session {
             }
             Form::Json => {
                 let error = settled.map_or_else(String::new, |settled| format!(",\"error\":{}", json_value(settled)));
-                let (call, message) = (json_string(&redact_urls(text)), json_string(why));
-                out::result(&format!("{{\"call\":{call},\"ok\":false,\"message\":{message}{error}}}"))
+                let (call, message) = (json_string(&echo(text)), json_string(why));
+                // An error may have been made of anything; nobody has asked it for a URL.
+                out::told(&format!("{{\"call\":{call},\"ok\":false,\"message\":{message}{error}}}"))
             }
         }
     }
@@ -274,7 +276,7 @@ impl Session {
         match self.form {
             Form::Values => out::result(&format!("<{reference}>: {about}"))?,
             Form::Json => {
-                let (call, reference) = (json_string(&redact_urls(text)), json_string(&reference.to_string()));
+                let (call, reference) = (json_string(&echo(text)), json_string(&reference.to_string()));
                 let about = json_string(&about);
                 out::result(&format!("{{\"call\":{call},\"ok\":true,\"ref\":{reference},\"about\":{about}}}"))?;
             }
@@ -283,9 +285,22 @@ impl Session {
     }
 }
 
+/// A line as it may be shown again: without the secrets of URLs, also if what was given as one is none, because a part of
+/// it is missing.
+pub fn echo(line: &str) -> Cow<'_, str> {
+    let mut words = line.split_whitespace();
+    let is_about_one = words.next() == Some(":url") && matches!(words.next(), Some("redeem" | "revoke"));
+    match words.next() {
+        Some(word) if is_about_one && word.len() > LONGEST_SHOWN => {
+            Cow::Owned(redact_urls(&line.replace(word, "…")).into_owned())
+        }
+        _ => redact_urls(line),
+    }
+}
+
 /// Prints the answer to a command for programs.
 pub fn print_json(text: &str, value: &str) -> Result<(), End> {
-    let call = json_string(&redact_urls(text));
+    let call = json_string(&echo(text));
     out::result(&format!("{{\"call\":{call},\"ok\":true,\"value\":{value}}}"))
 }
 

@@ -26,12 +26,12 @@ fn check(place: &StorePlace) -> Result<(), End> {
     let good = problems.is_empty();
     if place.json {
         let problems: Vec<String> = problems.iter().map(|problem| json_string(problem)).collect();
-        out::result(&format!("{{\"sound\":{good},\"problems\":[{}]}}", problems.join(",")))?;
+        out::told(&format!("{{\"sound\":{good},\"problems\":[{}]}}", problems.join(",")))?;
     } else if good {
         out::result(&format!("the store in {} is sound", place.home.display()))?;
     } else {
         for problem in &problems {
-            out::result(problem)?;
+            out::told(problem)?;
         }
     }
     if good {

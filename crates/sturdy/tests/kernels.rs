@@ -4,6 +4,7 @@ mod common;
 
 use common::Place;
 use common::kernels::{HANG, Kernel, TCP, party};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -156,7 +157,7 @@ fn a_kernel_that_has_lost_its_store_is_itself_and_says_so() {
 #[test]
 fn through_a_relay_with_no_direct_address() {
     let (middle, home_a, home_b) = (Place::new(), party("A"), party("B"));
-    let (relay, at) = Kernel::relay(&middle);
+    let (relay, at) = Kernel::relay(&middle, TCP);
     let mut a = Kernel::start(&home_a, &["--relay", &at]);
     let mut b = Kernel::start(&home_b, &["--relay", &at]);
     a.note("has a place for this kernel");
@@ -166,6 +167,92 @@ fn through_a_relay_with_no_direct_address() {
     assert_eq!(b.ask("alice.greet(root)"), "hello B");
     assert_eq!(b.ask(":peers")[0]["connected"], "relayed");
     relay.kill();
+}
+
+#[test]
+fn a_direct_way_takes_over_from_a_relay() {
+    let (middle, home_a, home_b) = (Place::new(), party("A"), party("B"));
+    let (_relay, at) = Kernel::relay(&middle, TCP);
+    let mut a = Kernel::start(&home_a, &["--listen", TCP, "--relay", &at]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    a.note("has a place for this kernel");
+    let url = a.ask_text(":url issue root");
+    // Only the relay is told; that there is more is found out.
+    let secret = url.split(',').next().unwrap();
+    b.ask(&format!(":url redeem {secret},{at} as alice"));
+    b.ask_until(":peers", |peers| peers[0]["connected"] == "direct");
+    assert_eq!(b.ask("alice.greet(root)"), "hello B");
+}
+
+#[test]
+fn a_kernel_that_moves_is_found_again() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    // B has never told A by a URL where it is; A learns it all the same.
+    let at_b = b.address();
+    a.ask_until(":peers", |peers| peers[0]["addresses"][0].as_str().is_some_and(|at| at.starts_with(&at_b)));
+    a.kill();
+    b.say("root.call('alice', 'add', ['waits'])");
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    assert_eq!(b.hear()["value"], 1, "A has a new address, and comes by itself");
+    let at_a = a.address();
+    let peers =
+        b.ask_until(":peers", |peers| peers[0]["addresses"][0].as_str().is_some_and(|at| at.starts_with(&at_a)));
+    assert_eq!(peers[0]["addresses"].as_array().unwrap().len(), 2, "{peers}");
+    // Both move while both are away: nobody can know where the other is, until somebody says so.
+    a.kill();
+    b.ask("root.tell('alice', 'add', ['and again'])");
+    b.kill();
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    let url = a.ask_text(":url issue root");
+    b.ask(&format!(":url redeem {url} as alicia"));
+    a.ask("root.when('and again')");
+    assert_eq!(entries(&mut a), ["waits", "and again"]);
+}
+
+#[test]
+fn who_is_only_looked_for_is_not_complained_about() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    b.ask_until(":peers", |peers| peers[0]["pendingMessages"] == 0);
+    b.end();
+    a.kill();
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    let peers = b.ask_until(":peers", |peers| peers[0]["trouble"] != Value::Null);
+    assert_eq!((&peers[0]["dialling"], &peers[0]["unreachableSince"]), (&false.into(), &Value::Null), "{peers}");
+    assert!(!b.told().contains("cannot be reached"), "nobody waits for it: {}", b.told());
+    // From now on somebody does.
+    b.say("root.call('alice', 'name', [])");
+    b.note("cannot be reached");
+}
+
+#[test]
+fn urls_say_how_a_kernel_is_reached_from_outside() {
+    let home = party("A");
+    let (name, host) = ("/dns4/home.example.org/tcp/4001", "/ip4/203.0.113.7/udp/4001/quic-v1");
+    let mut a = Kernel::start(&home, &["--listen", TCP, "--reach", name, "--reach", host]);
+    let url = a.ask_text(":url issue root");
+    let hints: Vec<&str> = url.split(',').skip(1).map(|hint| hint.split("/p2p/").next().unwrap()).collect();
+    assert_eq!(hints, [name, host], "{url}");
+    a.end();
+    for (arguments, why) in [
+        (["--reach", "home.example.org:4001"], "no address"),
+        (["--reach", "/ip4/0.0.0.0/tcp/1"], "no address of a host"),
+        (["--reach", "/dns4/home.example.org/tcp/0"], "port 0"),
+        (["--reach", "/dns4/home.example.org"], "/tcp/ or /udp/"),
+        (["--listen", "/dns4/home.example.org/tcp/1"], "a name cannot be listened on"),
+        (["--listen", "/ip4/127.0.0.1/udp/1"], "/quic-v1"),
+        (["--relay", "/ip4/127.0.0.1/tcp/1"], "/p2p/"),
+    ] {
+        let refused = home.run("cluster.json", &[&["--listen", TCP], &arguments[..]].concat());
+        let told = common::text(&refused.stderr);
+        assert!(!refused.status.success() && told.contains(why) && told.contains(arguments[1]), "{told}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Hints that are looked at for one peer.
-pub const MAX_HINTS_PER_PEER: usize = 16;
+pub const MAX_HINTS_PER_PEER: usize = 32;
 /// Bytes of one hint.
 pub const MAX_HINT_BYTES: usize = 512;
 

@@ -16,6 +16,8 @@ pub struct TransportConfig {
     /// Relays that we trust to be found at: multiaddrs that end with `/p2p/` and the relay's peer id. A place is reserved
     /// at each, and each is a way to every peer.
     pub relays: Vec<String>,
+    /// Multiaddrs under which others reach us, besides those that we listen on: what a router hands on to us.
+    pub announce: Vec<String>,
     /// How near the addresses may be that others name.
     pub reach: Reach,
     /// The protocols that we speak.
@@ -31,6 +33,7 @@ impl TransportConfig {
             seed,
             listen: Vec::new(),
             relays: Vec::new(),
+            announce: Vec::new(),
             reach: Reach::default(),
             protocols: Protocols::default(),
             limits: TransportLimits::default(),
@@ -44,6 +47,7 @@ impl fmt::Debug for TransportConfig {
         f.debug_struct("TransportConfig")
             .field("listen", &self.listen)
             .field("relays", &self.relays)
+            .field("announce", &self.announce)
             .field("reach", &self.reach)
             .field("protocols", &self.protocols)
             .field("limits", &self.limits)
@@ -104,6 +108,10 @@ pub struct TransportLimits {
     pub backoff_base_millis: u64,
     /// The longest wait after any failed dial, in milliseconds.
     pub backoff_cap_millis: u64,
+    /// The same for a peer that is sought without hurry.
+    pub slow_backoff_base_millis: u64,
+    /// The same for a peer that is sought without hurry.
+    pub slow_backoff_cap_millis: u64,
     /// How long one address is tried, in milliseconds.
     pub dial_millis: u64,
     /// Peers that are remembered without being wanted or connected.
@@ -139,6 +147,8 @@ impl Default for TransportLimits {
             dials_at_once: 32,
             backoff_base_millis: 500,
             backoff_cap_millis: 10_000,
+            slow_backoff_base_millis: 30_000,
+            slow_backoff_cap_millis: 3_600_000,
             dial_millis: 10_000,
             idle_peers: 4096,
             idle_peer_millis: 3_600_000,

@@ -18,7 +18,7 @@ use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId as Dial, DialError, Stream, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, ping, relay};
+use libp2p::{Multiaddr, PeerId, identify, ping, relay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -72,6 +72,15 @@ pub(crate) struct Live {
     peer: PeerId,
     side: Side,
     path: Path,
+    /// Whether a frame has arrived on it: it works.
+    heard: bool,
+}
+
+impl Live {
+    /// A detour that we have chosen, and may give up.
+    fn is_our_detour(&self, peer: PeerId) -> bool {
+        self.peer == peer && self.side == Side::Dialler && self.path == Path::Relayed
+    }
 }
 
 impl Driver {
@@ -158,6 +167,7 @@ impl Driver {
         let now = Instant::now();
         match command {
             Command::Connect { peer, hints } => self.peers.want(now, peer, hints),
+            Command::Seek { peer, hints, after } => self.peers.seek(now, peer, hints, after),
             Command::StopWanting(peer) => self.peers.stop_wanting(peer),
             Command::Reconnect { peer, hints } => {
                 self.peers.open(now, peer);
@@ -244,14 +254,17 @@ impl Driver {
         match *news {
             LineNews::NoLongerHalfOpen(peer) => self.peers.half_open_ended(peer),
             LineNews::Live(peer, connection, side, path) => {
-                self.live.insert(connection, Live { peer, side, path });
+                self.live.insert(connection, Live { peer, side, path, heard: false });
                 self.peers.live(now, peer, connection);
+                self.straighten(now, peer);
+                self.tell_found(peer);
             }
             LineNews::Heard(peer, connection) => {
                 self.peers.heard(now, peer);
-                if self.live.get(&connection).is_some_and(|line| line.path == Path::Direct) {
-                    self.supersede(now, peer);
+                if let Some(line) = self.live.get_mut(&connection) {
+                    line.heard = true;
                 }
+                self.straighten(now, peer);
             }
             LineNews::Ended { peer, connection, fruitless } => {
                 self.live.remove(&connection);
@@ -261,19 +274,33 @@ impl Driver {
         }
     }
 
-    /// A direct line works: relayed ones that we opened are ended after a while.
-    fn supersede(&mut self, now: Instant, peer: PeerId) {
-        let at = now + Duration::from_millis(self.limits.superseded_millis);
-        let relayed = |line: &Live| line.peer == peer && line.side == Side::Dialler && line.path == Path::Relayed;
-        let old = self.live.iter().filter(|(_, line)| relayed(line)).map(|(id, _)| (at, *id));
-        self.under_way.ending.extend(old);
+    /// Looks whether a relayed line of ours to this peer is still needed. Decided by what there is, not by which news came
+    /// first: a direct way may be found before the relayed line, or while its stream is being opened.
+    fn straighten(&mut self, now: Instant, peer: PeerId) {
+        let detours: Vec<ConnectionId> =
+            self.live.iter().filter(|(_, line)| line.is_our_detour(peer)).map(|(id, _)| *id).collect();
+        if detours.is_empty() {
+            return;
+        }
+        let mut direct = self.live.values().filter(|line| line.peer == peer && line.path == Path::Direct).peekable();
+        if direct.peek().is_none() {
+            let opening = self.under_way.opening.contains(&peer);
+            if !opening && self.swarm.behaviour().streams.has_direct(peer) && self.open_stream(peer) {
+                self.under_way.upgrading.insert(peer);
+            }
+        } else if direct.any(|line| line.heard) {
+            let at = now + Duration::from_millis(self.limits.superseded_millis);
+            let known: BTreeSet<ConnectionId> = self.under_way.ending.iter().map(|(_, id)| *id).collect();
+            self.under_way.ending.extend(detours.into_iter().filter(|id| !known.contains(id)).map(|id| (at, id)));
+        }
     }
 
     fn stream_news(&mut self, news: StreamNews) {
         match news {
             StreamNews::Opened { peer, stream, wire, path } => {
                 self.under_way.opening.remove(&peer);
-                let upgrading = self.under_way.upgrading.remove(&peer);
+                // The direct way may have gone meanwhile; another detour is of no use.
+                let upgrading = self.under_way.upgrading.remove(&peer) && path == Path::Direct;
                 // Meanwhile the peer may have come to us, or the host may have changed its mind: a stream without a byte
                 // is dropped, which peers take for nothing.
                 if (upgrading || self.peers.is_dialling(peer)) && self.peers.has_room(peer) {
@@ -292,12 +319,23 @@ impl Driver {
                 }
             }
             StreamNews::DirectWay { peer } => {
-                let ours = |line: &Live| line.peer == peer && line.side == Side::Dialler && line.path == Path::Relayed;
                 self.news.tell(Event::Upgraded { peer: peer.to_string() });
-                if self.live.values().any(ours) && self.open_stream(peer) {
-                    self.under_way.upgrading.insert(peer);
-                }
+                self.straighten(Instant::now(), peer);
             }
+        }
+    }
+
+    /// A peer says where it can be reached. Nobody needs to know while there is no line with it.
+    fn identified(&mut self, connection: Dial, peer: PeerId, addresses: &[Multiaddr]) {
+        if self.swarm.behaviour_mut().streams.told(connection, addresses, self.reach) {
+            self.tell_found(peer);
+        }
+    }
+
+    fn tell_found(&mut self, peer: PeerId) {
+        let addresses = self.swarm.behaviour().streams.found(peer);
+        if !addresses.is_empty() && !self.peers.lines_of(peer).is_empty() {
+            self.news.tell(Event::Found { peer: peer.to_string(), addresses });
         }
     }
 
@@ -319,6 +357,10 @@ impl Driver {
                 self.relays.reserved(relay_peer_id);
                 self.news.tell(Event::RelayReserved { relay: relay_peer_id.to_string() });
             }
+            SwarmEvent::Behaviour(StackEvent::Identify(
+                identify::Event::Received { connection_id, peer_id, info }
+                | identify::Event::Pushed { connection_id, peer_id, info },
+            )) => self.identified(connection_id, peer_id, &info.listen_addrs),
             // A peer that does not answer is gone, whatever its network says.
             SwarmEvent::Behaviour(StackEvent::Ping(ping::Event {
                 connection,

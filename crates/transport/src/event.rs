@@ -77,6 +77,14 @@ pub enum Event {
         /// The peer.
         peer: String,
     },
+    /// A connected peer can be reached at these addresses: it says so, and it talks to us from their host. They end with
+    /// its peer id. Told again when they change.
+    Found {
+        /// The peer.
+        peer: String,
+        /// The addresses.
+        addresses: Vec<String>,
+    },
     /// The machine seems to have slept: everything that waited for its turn to be dialled is dialled now.
     Woke,
 }

@@ -10,6 +10,7 @@ use libp2p::PeerId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use sturdy_types::ConnectionId;
 use tokio::sync::mpsc;
 
@@ -19,6 +20,7 @@ pub struct TransportHandle {
     pub(crate) orders: mpsc::UnboundedSender<Command>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) us: PeerId,
+    pub(crate) announced: Arc<[String]>,
     pub(crate) frame_bytes: usize,
 }
 
@@ -31,6 +33,7 @@ pub struct NotAPeer(pub String);
 #[derive(Debug)]
 pub(crate) enum Command {
     Connect { peer: PeerId, hints: Vec<String> },
+    Seek { peer: PeerId, hints: Vec<String>, after: Duration },
     StopWanting(PeerId),
     Reconnect { peer: PeerId, hints: Vec<String> },
     Close(PeerId),
@@ -44,10 +47,22 @@ impl TransportHandle {
         self.us.to_string()
     }
 
+    /// The addresses under which others were said to reach us, each with our peer id at its end.
+    pub fn announced(&self) -> &[String] {
+        &self.announced
+    }
+
     /// A standing wish: dial this peer until there is a connection with it, whoever opens it. The hints are for this wish
     /// only and replace earlier ones. After a connection is gone, the wish is to be stated anew.
     pub fn connect(&self, peer: &str, hints: Vec<String>) -> Result<(), NotAPeer> {
         self.order(Command::Connect { peer: peer_id(peer)?, hints });
+        Ok(())
+    }
+
+    /// A standing wish without hurry, from so much time on: the peer is dialled ever more rarely, until there is a
+    /// connection or somebody is in a hurry.
+    pub fn seek(&self, peer: &str, hints: Vec<String>, after: Duration) -> Result<(), NotAPeer> {
+        self.order(Command::Seek { peer: peer_id(peer)?, hints, after });
         Ok(())
     }
 

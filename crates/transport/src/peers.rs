@@ -35,6 +35,16 @@ struct Peer {
     lines: BTreeSet<ConnectionId>,
     closed: bool,
     touched: Instant,
+    pace: Pace,
+}
+
+/// How often somebody is dialled who does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Somebody waits for it.
+    Brisk,
+    /// Nobody does.
+    Slow,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,16 +87,22 @@ impl Peers {
             lines: BTreeSet::new(),
             closed: false,
             touched: now,
+            pace: Pace::Brisk,
         });
         entry.touched = entry.touched.max(now);
         entry
     }
 
-    /// The host wants a connection. Its hints replace earlier ones. A peer that is connected already is dialled once it is
+    /// The host wants a connection. Its hints replace earlier ones, and new ones are tried at once. A peer that is connected already is dialled once it is
     /// not any more: the wish is about another connection than those, which the host has given up or does not know yet.
     pub(crate) fn want(&mut self, now: Instant, peer: PeerId, hints: Vec<String>) {
         let entry = self.entry(now, peer);
+        let is_news = hints.iter().any(|hint| !entry.hints.contains(hint));
         entry.hints = hints;
+        // What is known to have failed is no reason to wait before something else is tried.
+        if entry.pace == Pace::Slow || is_news {
+            (entry.pace, entry.failures, entry.not_before) = (Pace::Brisk, 0, now);
+        }
         if entry.closed || entry.wish == Wish::Dialling {
             return;
         }
@@ -94,6 +110,18 @@ impl Peers {
             return self.set_wish(peer, Wish::OnceAlone);
         }
         let at = entry.not_before.max(now);
+        self.wait_until(peer, at);
+    }
+
+    /// The host would like a connection, from so much time on, and nobody waits for it. A peer that is wanted or connected
+    /// already is left alone.
+    pub(crate) fn seek(&mut self, now: Instant, peer: PeerId, hints: Vec<String>, after: Duration) {
+        let entry = self.entry(now, peer);
+        if entry.closed || !entry.lines.is_empty() || entry.wish != Wish::None {
+            return;
+        }
+        (entry.hints, entry.pace) = (hints, Pace::Slow);
+        let at = entry.not_before.max(now + after);
         self.wait_until(peer, at);
     }
 
@@ -190,7 +218,9 @@ impl Peers {
 
     /// There is a connection: the wish is fulfilled.
     pub(crate) fn live(&mut self, now: Instant, peer: PeerId, line: ConnectionId) {
-        self.entry(now, peer).lines.insert(line);
+        let entry = self.entry(now, peer);
+        entry.lines.insert(line);
+        entry.pace = Pace::Brisk;
         self.set_wish(peer, Wish::None);
     }
 
@@ -273,8 +303,11 @@ impl Peers {
     }
 
     fn back_off(&mut self, now: Instant, peer: PeerId, chance: u64) -> Duration {
-        let (base, cap) = (self.limits.backoff_base_millis, self.limits.backoff_cap_millis);
         let Some(entry) = self.table.get_mut(&peer) else { return Duration::ZERO };
+        let (base, cap) = match entry.pace {
+            Pace::Brisk => (self.limits.backoff_base_millis, self.limits.backoff_cap_millis),
+            Pace::Slow => (self.limits.slow_backoff_base_millis, self.limits.slow_backoff_cap_millis),
+        };
         let wait = backoff(base, cap, entry.failures, chance);
         entry.failures = entry.failures.saturating_add(1);
         entry.not_before = now + wait;

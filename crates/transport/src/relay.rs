@@ -5,7 +5,8 @@
 //! that the reference uses it too. A circuit that reaches a limit is cut, which its ends survive as they survive any lost
 //! connection.
 
-use crate::start::{StartError, address, keypair};
+use crate::given;
+use crate::start::{StartError, keypair};
 use crate::swarm::{identify, relay_transport, swarm_config};
 use futures::StreamExt;
 use libp2p::identity::Keypair;
@@ -141,11 +142,11 @@ impl RelayServer {
 pub fn serve(config: &RelayConfig) -> Result<RelayServer, StartError> {
     let keypair = keypair(config.seed)?;
     let mut swarm = swarm(&keypair, &config.limits)?;
-    for text in &config.announce {
-        swarm.add_external_address(address(text)?);
+    for address in given::announced(&config.announce, *swarm.local_peer_id())? {
+        swarm.add_external_address(address);
     }
     for text in &config.listen {
-        let listened = swarm.listen_on(address(text)?);
+        let listened = swarm.listen_on(given::listen(text)?);
         listened.map_err(|error| StartError::Listen { address: text.clone(), why: error.to_string() })?;
     }
     let (events, taken) = mpsc::channel(MAX_EVENTS);

@@ -4,12 +4,12 @@ use crate::config::TransportConfig;
 use crate::driver::{Driver, UnderWay};
 use crate::event::{Events, News};
 use crate::gate::Rules;
+use crate::given;
 use crate::handle::{Lines, TransportHandle};
 use crate::line::Inbox;
 use crate::peers::Peers;
 use crate::relays::Relays;
 use crate::wake::Clocks;
-use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use std::collections::BTreeMap;
@@ -25,6 +25,30 @@ pub enum StartError {
     /// A text is no multiaddr.
     #[error("`{0}` is no address; one looks like /ip4/127.0.0.1/tcp/4001")]
     NotAnAddress(String),
+    /// A relay cannot be where it is said to be.
+    #[error("`{address}` is no way to a relay: {why}")]
+    Relay {
+        /// The address.
+        address: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Nobody can reach us there.
+    #[error("`{address}` is no way to reach this kernel: {why}")]
+    Announced {
+        /// The address.
+        address: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Too many addresses under which others reach us.
+    #[error("{given} addresses under which others reach this kernel, the limit is {limit}")]
+    TooManyAnnounced {
+        /// How many were given.
+        given: usize,
+        /// How many are permitted.
+        limit: usize,
+    },
     /// A relay's address does not name the relay.
     #[error("the relay `{0}` does not end with /p2p/ and the relay's peer id")]
     RelayWithoutPeer(String),
@@ -52,18 +76,23 @@ pub enum StartError {
 /// Starts a transport. Runs on the tokio runtime of the caller, which must have its IO and time enabled.
 pub fn start(config: &TransportConfig) -> Result<(TransportHandle, Events), StartError> {
     let limits = config.limits.clone();
-    let relays = config.relays.iter().map(|text| relay(text)).collect::<Result<Vec<_>, _>>()?;
+    let keypair = keypair(config.seed)?;
+    let us = keypair.public().to_peer_id();
+    let relays = config.relays.iter().map(|text| given::relay(text, us)).collect::<Result<Vec<_>, _>>()?;
     if relays.len() > limits.relays {
         return Err(StartError::TooManyRelays { given: relays.len(), limit: limits.relays });
     }
-    let listen = config.listen.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
-    let keypair = keypair(config.seed)?;
-    let us = keypair.public().to_peer_id();
+    let listen = config.listen.iter().map(|text| given::listen(text)).collect::<Result<Vec<_>, _>>()?;
+    let announced = given::announced(&config.announce, us)?;
     let mut swarm = crate::swarm::swarm(&keypair, config, &Rules::new(config.reach, &relays))?;
     for address in listen {
         swarm
             .listen_on(address.clone())
             .map_err(|error| StartError::Listen { address: address.to_string(), why: error.to_string() })?;
+    }
+    for address in &announced {
+        swarm.add_external_address(address.clone());
+        swarm.behaviour_mut().streams.propose(address.clone());
     }
     let (events, taken) = mpsc::channel(limits.inbox_events.max(1));
     // A frame must fit, whatever was configured.
@@ -89,22 +118,11 @@ pub fn start(config: &TransportConfig) -> Result<(TransportHandle, Events), Star
         limits: limits.clone(),
     };
     tokio::spawn(driver.run());
-    let handle = TransportHandle { orders, lines, us, frame_bytes: limits.frame_bytes };
+    let announced = announced.into_iter().map(|address| address.with(Protocol::P2p(us)).to_string()).collect();
+    let handle = TransportHandle { orders, lines, us, announced, frame_bytes: limits.frame_bytes };
     Ok((handle, Events { lines: taken, news }))
 }
 
 pub(crate) fn keypair(mut seed: [u8; 32]) -> Result<Keypair, std::io::Error> {
     Keypair::ed25519_from_bytes(&mut seed).map_err(crate::gate::other)
-}
-
-pub(crate) fn address(text: &str) -> Result<Multiaddr, StartError> {
-    text.parse().map_err(|_| StartError::NotAnAddress(text.to_owned()))
-}
-
-fn relay(text: &str) -> Result<Multiaddr, StartError> {
-    let address = address(text)?;
-    match address.iter().last() {
-        Some(Protocol::P2p(_)) => Ok(address),
-        _ => Err(StartError::RelayWithoutPeer(text.to_owned())),
-    }
 }

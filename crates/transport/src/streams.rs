@@ -3,23 +3,27 @@
 //! What always holds: each request to open a stream is answered once, even if its connection goes away; a direct
 //! connection is preferred to a relayed one. Not here: whether a stream is wanted (`peers`), what is said on it (`line`).
 
+use crate::addresses::Reach;
 use crate::alias::WHATEVER_INSIDE;
 use crate::bucket::{Bucket, Rate};
 use crate::config::Protocols;
 use crate::event::{Path, Wire};
+use crate::found::{MAX_FOUND, believed, host};
 use futures::future::{Ready, ready};
 use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound};
 use libp2p::swarm::{
     ConnectionClosed, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
-    NetworkBehaviour, NotifyHandler, Stream, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent,
-    THandlerOutEvent, ToSwarm,
+    NetworkBehaviour, NewListenAddr, NotifyHandler, Stream, StreamUpgradeError, SubstreamProtocol, THandler,
+    THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -27,6 +31,9 @@ use std::time::{Duration, Instant};
 pub(crate) const STURDY: &str = "/sturdy/1";
 /// How long agreeing on a protocol may take.
 const NEGOTIATION: Duration = Duration::from_secs(10);
+
+/// How often a peer may change its addresses on one connection. What it says later counts on the next one.
+const MAX_CHANGES: usize = 16;
 
 /// What happened to a stream.
 #[derive(Debug)]
@@ -56,6 +63,12 @@ struct Connection {
     path: Path,
     /// Streams that were asked for and neither opened nor refused yet.
     asked: usize,
+    /// The host at the other end, if it is known.
+    host: Option<IpAddr>,
+    /// Where the peer says that it can be reached, as far as it is believed.
+    found: Vec<String>,
+    /// How often that has changed.
+    changes: usize,
 }
 
 /// The request to a connection: one more stream.
@@ -86,6 +99,39 @@ impl Streams {
         true
     }
 
+    /// An address of ours that a peer is told when a direct way is looked for. Without this, nothing is known to be
+    /// proposed until a third one has told us where it sees us, which may be too late: there is one attempt for each
+    /// relayed connection.
+    pub(crate) fn propose(&mut self, address: Multiaddr) {
+        self.actions.push_back(ToSwarm::NewExternalAddrCandidate(address));
+        self.wake();
+    }
+
+    /// A peer says where it can be reached. True if that is news.
+    pub(crate) fn told(&mut self, id: ConnectionId, addresses: &[Multiaddr], reach: Reach) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let Some(host) = connection.host.filter(|_| connection.changes < MAX_CHANGES) else { return false };
+        let found = believed(connection.peer, host, addresses, reach);
+        let is_news = found != connection.found;
+        if is_news {
+            connection.found = found;
+            connection.changes += 1;
+        }
+        is_news
+    }
+
+    /// Where a peer can be reached, as far as it is believed.
+    pub(crate) fn found(&self, peer: PeerId) -> Vec<String> {
+        let of_peer = self.connections.values().filter(|connection| connection.peer == peer);
+        let found: BTreeSet<&String> = of_peer.flat_map(|connection| &connection.found).collect();
+        found.into_iter().take(MAX_FOUND).cloned().collect()
+    }
+
+    /// Whether there is a connection that needs no relay.
+    pub(crate) fn has_direct(&self, peer: PeerId) -> bool {
+        self.connections.values().any(|connection| connection.peer == peer && connection.path == Path::Direct)
+    }
+
     fn tell(&mut self, news: StreamNews) {
         self.actions.push_back(ToSwarm::GenerateEvent(news));
         self.wake();
@@ -97,10 +143,11 @@ impl Streams {
         }
     }
 
-    fn established(&mut self, id: ConnectionId, peer: PeerId, path: Path) {
+    fn established(&mut self, id: ConnectionId, peer: PeerId, path: Path, host: Option<IpAddr>) {
         let was_relayed =
             self.connections.values().any(|connection| connection.peer == peer && connection.path == Path::Relayed);
-        self.connections.insert(id, Connection { peer, path, asked: 0 });
+        let (found, changes) = (Vec::new(), 0);
+        self.connections.insert(id, Connection { peer, path, asked: 0, host, found, changes });
         if was_relayed && path == Path::Direct {
             self.tell(StreamNews::DirectWay { peer });
         }
@@ -145,7 +192,8 @@ impl NetworkBehaviour for Streams {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
                 let path = if event.endpoint.is_relayed() { Path::Relayed } else { Path::Direct };
-                self.established(event.connection_id, event.peer_id, path);
+                let host = host(event.endpoint.get_remote_address()).filter(|_| path == Path::Direct);
+                self.established(event.connection_id, event.peer_id, path, host);
             }
             FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, peer_id, .. }) => {
                 let asked = self.connections.remove(&connection_id).map_or(0, |connection| connection.asked);
@@ -153,6 +201,11 @@ impl NetworkBehaviour for Streams {
                     let why = "the connection was closed before a stream was open".to_owned();
                     self.tell(StreamNews::NotOpened { peer: peer_id, why });
                 }
+            }
+            FromSwarm::NewListenAddr(NewListenAddr { addr, .. })
+                if addr.iter().all(|part| part != Protocol::P2pCircuit) =>
+            {
+                self.propose(addr.clone());
             }
             _ => {}
         }

@@ -67,7 +67,9 @@ pub(crate) fn swarm_config() -> libp2p::swarm::Config {
 pub(crate) fn identify(key: PublicKey) -> identify::Behaviour {
     let config = identify::Config::new("/sturdy/1".into(), key)
         .with_agent_version(AGENT.into())
-        // Addresses that a peer tells of itself are not dialled: only hints and our own relays are.
+        // Peers hear of it at once when we listen elsewhere.
+        .with_push_listen_addr_updates(true)
+        // What a peer tells of itself is not dialled just so: `found` says what is believed of it.
         .with_cache_size(0);
     identify::Behaviour::new(config)
 }

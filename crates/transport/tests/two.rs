@@ -338,6 +338,40 @@ async fn shutting_down_ends_everything() {
 }
 
 #[tokio::test]
+async fn peers_tell_where_they_are() {
+    let mut a = Host::new(1, &["/ip4/127.0.0.1/tcp/0"]);
+    let announce = vec!["/ip4/127.0.0.1/tcp/9".to_owned(), "/ip4/8.8.8.8/tcp/9".to_owned()];
+    let mut b = Host::start(&TransportConfig { announce, ..config(2, &["/ip4/127.0.0.1/tcp/0"]) });
+    assert_eq!(b.handle.announced().len(), 2);
+    let (at_a, at_b) = (a.address().await, b.address().await);
+    introduce(&mut a, &mut b, &at_b).await;
+    // Whoever was dialled learns as much as whoever has dialled.
+    assert_eq!(found(&mut b).await, [at_a]);
+    let mut both = vec![at_b, format!("/ip4/127.0.0.1/tcp/9/p2p/{}", b.handle.peer_id())];
+    both.sort();
+    assert_eq!(found(&mut a).await, both, "what it says of another host is not believed");
+}
+
+async fn found(host: &mut Host) -> Vec<String> {
+    host.wait("the peer's addresses", |event| match event {
+        Event::Found { addresses, .. } => Some(addresses.clone()),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn who_is_sought_is_found() {
+    let mut a = Host::new(1, &[]);
+    let mut b = Host::new(2, &["/ip4/127.0.0.1/tcp/0"]);
+    let address = b.address().await;
+    a.handle.seek(&b.handle.peer_id(), vec![address], std::time::Duration::ZERO).expect("a peer id");
+    let line = a.connected().await;
+    a.send(&line, b"hello");
+    assert_eq!(b.connected().await.peer, a.handle.peer_id());
+}
+
+#[tokio::test]
 async fn bad_configurations_are_told() {
     let with = |listen: &[&str], relays: &[&str]| {
         let relays = relays.iter().map(ToString::to_string).collect();
@@ -346,6 +380,9 @@ async fn bad_configurations_are_told() {
     assert!(matches!(with(&["nonsense"], &[]), Err(StartError::NotAnAddress(_))));
     assert!(matches!(with(&["/ip4/203.0.113.1/tcp/1"], &[]), Err(StartError::Listen { .. })));
     assert!(matches!(with(&[], &["/ip4/127.0.0.1/tcp/1"]), Err(StartError::RelayWithoutPeer(_))));
+    let announce = vec!["/ip4/0.0.0.0/tcp/1".to_owned()];
+    let announced = start(&TransportConfig { announce, ..config(1, &[]) }).map(|_| ());
+    assert!(matches!(announced, Err(StartError::Announced { .. })));
     let host = Host::new(1, &[]);
     assert!(host.handle.connect("nobody", Vec::new()).is_err());
 }

@@ -12,8 +12,9 @@ pub struct ParseRefError {
 
 impl ParseRefError {
     pub(crate) fn new(text: &str, expected: &'static str) -> Self {
-        // A hostile text may be long; the message need not be.
-        Self { text: text.chars().take(80).collect(), expected }
+        // A hostile text may be long, and a wrong one may be a secret that was put in the wrong place; the message is short.
+        let shown = if text.len() > 40 { text.chars().take(8).chain(['…']).collect() } else { text.to_owned() };
+        Self { text: shown, expected }
     }
 }
 

@@ -1,19 +1,61 @@
-//! Garbage across the wire (L7): what we let go of the peer's, and what of ours is gone. Merged per turn, told when the
-//! turn closes.
+//! Garbage across the wire (L7): what we let go of the peer's, and what of ours is gone. It waits as a set while its group
+//! is open, and is told in the last turn of the group, so that what many turns have found goes in one message of a kind.
+//!
+//! What always holds: the set is part of the open group: it comes with the merge of a turn that has changed the names, and
+//! is in the outbox when that is durable. What the peer has named again meanwhile is not told: the message acknowledges
+//! what it was named in, and would take it away.
 
 use crate::blame::Fault;
 use crate::ctx::Ctx;
+use std::collections::{BTreeMap, BTreeSet};
 use sturdy_remote::{Body, Delivered, MAX_LIST};
-use sturdy_store::{ObjectRecord, Objects, RemoteName, RemoteNames};
+use sturdy_store::{ObjectRecord, Objects, RemoteName, RemoteNames, Remotes};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ObjectId, RRef, RemoteId};
 
-/// What one turn has to tell one peer. Names are in the frame of the peer.
-#[derive(Default)]
+/// What is to be told to peers when the group ends.
+#[derive(Debug, Default)]
+pub struct Garbage(BTreeMap<RemoteId, RemoteGarbage>);
+
+/// What one peer is to be told, in our names.
+#[derive(Debug, Default)]
 pub(crate) struct RemoteGarbage {
-    drops: Vec<RRef>,
-    retires: Vec<RRef>,
-    gone: Vec<RRef>,
+    /// The conversation in which these names mean this.
+    conversation: u64,
+    drops: BTreeSet<RRef>,
+    retires: BTreeSet<RRef>,
+    gone: BTreeSet<RRef>,
+}
+
+impl Garbage {
+    /// Whether nothing is to be told.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds what a later turn has found. What was found in a conversation that is over is not told any more.
+    pub fn join(&mut self, later: Self) {
+        for (remote, more) in later.0 {
+            let known = self.0.entry(remote).or_default();
+            if known.conversation == more.conversation {
+                known.drops.extend(more.drops);
+                known.retires.extend(more.retires);
+                known.gone.extend(more.gone);
+            } else {
+                *known = more;
+            }
+        }
+    }
+}
+
+/// The last turn of a group: tells peers what its turns have found.
+pub fn tell_garbage(ctx: &mut Ctx<'_, '_>, garbage: Garbage) -> Result<(), Fault> {
+    for (remote, garbage) in garbage.0 {
+        if ctx.need::<Remotes>(&remote)?.conversation == garbage.conversation {
+            ctx.tell_garbage_to(remote, garbage)?;
+        }
+    }
+    Ok(())
 }
 
 impl Ctx<'_, '_> {
@@ -25,15 +67,14 @@ impl Ctx<'_, '_> {
         object: &ObjectRecord,
     ) -> Result<(), Fault> {
         let name = self.need::<RemoteNames>(&(id.into(), remote))?;
-        let told = if defect::broken(Defect::GarbageWrongSign) { name.rref } else { super::names::flipped(name.rref) };
         if name.reachable {
             self.put::<RemoteNames>(&(id.into(), remote), &RemoteName { reachable: false, ..name });
-            self.garbage_of(remote).drops.push(told);
+            self.garbage_of(remote).drops.insert(name.rref);
         }
         if object.recognizable == 0 {
             self.unlink_name(remote, id.into())?;
             self.delete::<Objects>(&id);
-            self.garbage_of(remote).retires.push(told);
+            self.garbage_of(remote).retires.insert(name.rref);
         }
         Ok(())
     }
@@ -43,7 +84,7 @@ impl Ctx<'_, '_> {
         for ((kref, remote), name) in self.scan::<RemoteNames>(&id.into())? {
             self.unlink_name(remote, kref)?;
             if !name.lost {
-                self.garbage_of(remote).gone.push(super::names::flipped(name.rref));
+                self.garbage_of(remote).gone.insert(name.rref);
             }
         }
         Ok(())
@@ -51,29 +92,59 @@ impl Ctx<'_, '_> {
 
     /// We forget the peer, and with it this object of its.
     pub(super) fn let_go_of(&mut self, remote: RemoteId, rref: RRef) {
-        let told = super::names::flipped(rref);
         let garbage = self.garbage_of(remote);
-        garbage.drops.push(told);
-        garbage.retires.push(told);
+        garbage.drops.insert(rref);
+        garbage.retires.insert(rref);
     }
 
     fn garbage_of(&mut self, remote: RemoteId) -> &mut RemoteGarbage {
         self.remote_garbage.entry(remote).or_default()
     }
 
-    /// Appends what this turn's collection has found.
-    pub(crate) fn tell_garbage(&mut self) -> Result<(), Fault> {
-        for (remote, garbage) in std::mem::take(&mut self.remote_garbage) {
-            for drops in garbage.drops.chunks(MAX_LIST) {
-                self.append(remote, Body::Deliver(Delivered::DropExports(drops.to_vec())))?;
-            }
-            for retires in garbage.retires.chunks(MAX_LIST) {
-                self.append(remote, Body::Deliver(Delivered::RetireExports(retires.to_vec())))?;
-            }
-            for gone in garbage.gone.chunks(MAX_LIST) {
-                self.append(remote, Body::Deliver(Delivered::RetireImports(gone.to_vec())))?;
+    /// What this turn has found waits for the end of the group.
+    pub(crate) fn keep_garbage(&mut self) -> Result<(), Fault> {
+        for (remote, mut found) in std::mem::take(&mut self.remote_garbage) {
+            found.conversation = self.need::<Remotes>(&remote)?.conversation;
+            self.effects.garbage.join(Garbage(BTreeMap::from([(remote, found)])));
+        }
+        Ok(())
+    }
+
+    fn tell_garbage_to(&mut self, remote: RemoteId, garbage: RemoteGarbage) -> Result<(), Fault> {
+        let RemoteGarbage { drops, retires, gone, .. } = garbage;
+        let drops = self.still(remote, drops, |name| name.is_none_or(|name| !name.reachable))?;
+        let retires = self.still(remote, retires, |name| name.is_none())?;
+        let gone: Vec<RRef> = gone.into_iter().map(super::names::flipped).collect();
+        for (names, body) in [
+            (drops, Delivered::DropExports as fn(Vec<RRef>) -> Delivered),
+            (retires, Delivered::RetireExports),
+            (gone, Delivered::RetireImports),
+        ] {
+            for names in names.chunks(MAX_LIST) {
+                self.append(remote, Body::Deliver(body(names.to_vec())))?;
             }
         }
         Ok(())
+    }
+
+    /// Those of these names of the peer that stand as they should, as the peer says them.
+    fn still(
+        &self,
+        remote: RemoteId,
+        names: BTreeSet<RRef>,
+        as_it_should: impl Fn(Option<RemoteName>) -> bool,
+    ) -> Result<Vec<RRef>, Fault> {
+        let mut still = Vec::with_capacity(names.len());
+        for rref in names {
+            let name = match self.named(remote, rref)? {
+                Some(kref) => self.name_of(remote, kref)?,
+                None => None,
+            };
+            if as_it_should(name) {
+                let wrong = defect::broken(Defect::GarbageWrongSign);
+                still.push(if wrong { rref } else { super::names::flipped(rref) });
+            }
+        }
+        Ok(still)
     }
 }

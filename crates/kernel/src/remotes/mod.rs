@@ -16,6 +16,7 @@ mod strangers;
 mod validate;
 
 pub(crate) use garbage::RemoteGarbage;
+pub use garbage::{Garbage, tell_garbage};
 pub use meeting::{Greeting, dial_failed, greet, hello, standing_with};
 pub use receiving::{Heard, hear, hear_ack, skip_gap};
 pub use room::room_for_calls;

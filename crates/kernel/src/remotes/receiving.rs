@@ -56,11 +56,14 @@ pub(crate) struct Offence {
 /// The turn of a numbered message.
 pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope) -> Result<Heard, Fault> {
     let receipt = super::position(&ctx.remote_cursor(remote)?).receipt(envelope.seq);
-    if let Some(ack) = envelope.ack
-        && let Err(lie) = ctx.acknowledged(remote, ack, Numbered::UpTo(envelope.seq))?
-    {
-        return Ok(Heard::Liar(lie));
-    }
+    let freed = match envelope.ack {
+        Some(ack) => ctx.acknowledged(remote, ack, Numbered::UpTo(envelope.seq))?,
+        None => Ok(0..0),
+    };
+    let freed = match freed {
+        Ok(freed) => freed,
+        Err(lie) => return Ok(Heard::Liar(lie)),
+    };
     let receipt = if defect::broken(Defect::GapAccepted) && receipt == Receipt::Gap { Receipt::Next } else { receipt };
     let heard = match receipt {
         Receipt::Next if !ctx.has_room(&ctx.remote_cursor(remote)?, &envelope.body) => {
@@ -73,7 +76,7 @@ pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope) -> Resu
         Receipt::Duplicate => Heard::Duplicate,
         Receipt::Gap => Heard::Gap(Box::new(envelope)),
     };
-    ctx.work_off(remote)?;
+    ctx.work_off(remote, freed)?;
     ctx.close()?;
     Ok(heard)
 }
@@ -89,16 +92,17 @@ pub fn hear_ack(
 ) -> Result<Option<AckBeyondSent>, Fault> {
     let numbered = alloc.map_or(Numbered::Unknown, Numbered::UpTo);
     let stale = ack + 1 < ctx.remote_cursor(remote)?.first_pending;
-    if let Err(lie) = ctx.acknowledged(remote, ack, numbered)? {
-        return Ok(Some(lie));
-    }
+    let freed = match ctx.acknowledged(remote, ack, numbered)? {
+        Ok(freed) => freed,
+        Err(lie) => return Ok(Some(lie)),
+    };
     if let Some(room) = room.filter(|_| !stale) {
         // Plenty is the same as nothing said.
         let credit =
             if room < ctx.limits.remote_outbox_messages { ack.saturating_add(room).saturating_add(1) } else { 0 };
         ctx.change_remote(remote, |cursor| cursor.credit = credit)?;
     }
-    ctx.work_off(remote)?;
+    ctx.work_off(remote, freed)?;
     ctx.close()?;
     Ok(None)
 }
@@ -114,19 +118,20 @@ pub fn skip_gap(ctx: &mut Ctx<'_, '_>, remote: RemoteId, seq: u64) -> Result<(),
         })?;
         let why = format!("its messages {first} to {} never came, they are not waited for any longer", seq - 1);
         ctx.notice(Notice::PeerOffended { remote, why });
-        ctx.work_off(remote)?;
+        ctx.work_off(remote, 0..0)?;
     }
     ctx.close()
 }
 
 impl Ctx<'_, '_> {
-    /// Frees what the peer has, and notes until when it may still use names that it was told are settled.
+    /// Frees what the peer has, and notes until when it may still use names that it was told are settled. Returns the
+    /// numbers that were freed.
     fn acknowledged(
         &mut self,
         remote: RemoteId,
         ack: u64,
         numbered: Numbered,
-    ) -> Result<Result<(), AckBeyondSent>, Fault> {
+    ) -> Result<Result<Range<u64>, AckBeyondSent>, Fault> {
         let cursor = self.remote_cursor(remote)?;
         let mut position = super::position(&cursor);
         let freed = match position.acknowledged(ack) {
@@ -151,9 +156,9 @@ impl Ctx<'_, '_> {
         if let Numbered::UpTo(until) = numbered
             && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy
         {
-            self.date(remote, freed, ack, until + 1)?; // so that zero means: not acknowledged
+            self.date(remote, freed.clone(), ack, until + 1)?; // so that zero means: not acknowledged
         }
-        Ok(Ok(()))
+        Ok(Ok(freed))
     }
 
     /// Everything that waited for `ack` waits for the number `until` of the peer from now on. Notifications are dated when
@@ -167,30 +172,39 @@ impl Ctx<'_, '_> {
         self.date_withheld(remote, ack, until)
     }
 
-    /// What waited for numbers of the peer that have taken effect now.
-    fn work_off(&mut self, remote: RemoteId) -> Result<(), Fault> {
-        let cursor = self.remote_cursor(remote)?;
-        let due = |until: u64| until != 0 && until - 1 <= cursor.highest_received;
+    /// What waited for numbers of the peer that have taken effect now. `freed` is what this turn's acknowledgement covers:
+    /// mostly it has waited for nothing else.
+    fn work_off(&mut self, remote: RemoteId, freed: Range<u64>) -> Result<(), Fault> {
+        let highest_received = self.remote_cursor(remote)?.highest_received;
+        let due = |until: u64| until != 0 && until - 1 <= highest_received;
+        let retires = |row: &RetiringRecord| {
+            !defect::broken(Defect::SettledNotRetired) && (defect::broken(Defect::RetiredTooEarly) || due(row.until))
+        };
+        for seq in freed {
+            if let Some(row) = self.get::<Retiring>(&(remote, seq))?.filter(retires) {
+                self.retire(remote, seq, row)?;
+            }
+        }
         let mut few = 1; // mostly the first one is not due yet
         loop {
             let rows = self.turn.scan::<Retiring>(&remote, None, few)?;
             // They are acknowledged in order and so become due in order.
-            let early = defect::broken(Defect::RetiredTooEarly);
-            let never = defect::broken(Defect::SettledNotRetired);
-            let rows: Vec<_> = rows.into_iter().take_while(|(_, row)| !never && (early || due(row.until))).collect();
+            let rows: Vec<_> = rows.into_iter().take_while(|(_, row)| retires(row)).collect();
             let all = rows.len() == few;
-            few = FEW_ROWS;
-            for ((_, seq), retiring) in rows {
-                self.delete::<Retiring>(&(remote, seq));
-                for name in retiring.names {
-                    self.forget_ref(remote, name)?;
-                }
+            for ((_, seq), row) in rows {
+                self.retire(remote, seq, row)?;
             }
             if !all {
                 break;
             }
+            few = FEW_ROWS;
         }
         self.settle_withheld(remote, &cursor)
+    }
+
+    fn retire(&mut self, remote: RemoteId, seq: u64, row: RetiringRecord) -> Result<(), Fault> {
+        self.delete::<Retiring>(&(remote, seq));
+        row.names.into_iter().try_for_each(|name| self.forget_ref(remote, name))
     }
 
     /// The next message takes effect, then the position moves.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Far longer than anything here takes on a busy machine.
 pub const HANG: Duration = Duration::from_mins(2);
@@ -25,7 +25,10 @@ const makePromiseKit = () => {
   return { promise, resolve };
 };
 
-export function buildRootObject(_vatPowers, parameters, baggage) {
+export function buildRootObject(vatPowers, parameters, baggage) {
+  if (parameters.refuse !== undefined) {
+    throw Error(parameters.refuse);
+  }
   if (!baggage.has('entries')) {
     baggage.init('entries', harden([]));
   }
@@ -100,7 +103,23 @@ export function buildRootObject(_vatPowers, parameters, baggage) {
       keep(name, await E(kept(from)).gift());
     },
     introduce: (to, name, what) => E(kept(to)).keep(name, kept(what)),
+    // Texts where an operator may see them.
+    log(text) {
+      console.log(text);
+      console.debug(text);
+      console.error(new Error(text));
+    },
+    fail(text) {
+      throw Error(text);
+    },
+    end(text) {
+      vatPowers.exitVatWithFailure(Error(text));
+    },
     issue: reference => E(baggage.get('services').ocapURLIssuerService).issue(reference),
+    // Does not wait for it.
+    tryToRedeem(url) {
+      E(baggage.get('services').ocapURLRedemptionService).redeem(url).catch(reason => console.log(`${reason}`));
+    },
     async redeem(url, name) {
       keep(name, await E(baggage.get('services').ocapURLRedemptionService).redeem(url));
     },
@@ -110,11 +129,16 @@ export function buildRootObject(_vatPowers, parameters, baggage) {
 
 /// A folder with a cluster of one party that may issue and redeem URLs.
 pub fn party(name: &str) -> Place {
+    party_with(&format!(r#"{{"name": "{name}"}}"#))
+}
+
+/// The same with these parameters.
+pub fn party_with(parameters: &str) -> Place {
     let place = Place::new();
     place.write("party.js", PARTY);
     let cluster = format!(
         r#"{{"bootstrap": "party", "services": ["ocapURLIssuerService", "ocapURLRedemptionService"],
-            "vats": {{"party": {{"sourceSpec": "party.js", "parameters": {{"name": "{name}"}}}}}}}}"#
+            "vats": {{"party": {{"sourceSpec": "party.js", "parameters": {parameters}}}}}}}"#
     );
     place.write("cluster.json", &cluster);
     place
@@ -125,6 +149,8 @@ pub struct Kernel {
     child: Child,
     results: Receiver<String>,
     notes: Receiver<String>,
+    /// Every line that it has answered, as far as it was heard.
+    pub heard: Vec<String>,
     /// Everything that it has noted.
     noted: Vec<String>,
 }
@@ -138,9 +164,9 @@ impl Kernel {
         kernel
     }
 
-    /// `sturdy relay` at any address; returns it, too.
-    pub fn relay(place: &Place) -> (Self, String) {
-        let mut relay = Self::of(place.command(&["relay", "--listen", TCP, "--key", "relay-key", "--json"]));
+    /// `sturdy relay` at this address; returns where it is reached, too.
+    pub fn relay(place: &Place, listen: &str) -> (Self, String) {
+        let mut relay = Self::of(place.command(&["relay", "--listen", listen, "--key", "relay-key", "--json"]));
         loop {
             let event: Value = serde_json::from_str(&relay.line()).unwrap();
             if event["event"] == "listening" {
@@ -153,7 +179,19 @@ impl Kernel {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (results, notes) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
-        Self { child, results, notes, noted: Vec::new() }
+        Self { child, results, notes, heard: Vec::new(), noted: Vec::new() }
+    }
+
+    /// Says a line again and again until its value is so.
+    pub fn ask_until(&mut self, line: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + HANG;
+        loop {
+            let value = self.ask(line);
+            if is_so(&value) {
+                return value;
+            }
+            assert!(Instant::now() < until, "{line} stays {value}: {}", self.told());
+        }
     }
 
     /// Where it listens, without its peer id.
@@ -233,7 +271,10 @@ impl Kernel {
 
     fn line(&mut self) -> String {
         match self.results.recv_timeout(HANG) {
-            Ok(line) => line,
+            Ok(line) => {
+                self.heard.push(line.clone());
+                line
+            }
             Err(why) => panic!("no answer ({why}): {}", self.told()),
         }
     }

@@ -14,6 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// A process that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Where kernels listen. It is not where the proxies are, so that kernels do not learn from each other how to go round them.
+pub const HOST: &str = "127.0.0.2";
+
 /// A small generator (`SplitMix64`): the same seed, the same requests.
 pub struct Chance(u64);
 
@@ -66,7 +69,7 @@ impl Process {
 impl Kernel {
     fn new(name: &'static str, folder: &Path) -> Self {
         // Free now, and each start of the kernel takes the same one again.
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port();
         Self { name, home: folder.join(name), port, peer: String::new(), process: None }
     }
 
@@ -81,7 +84,7 @@ impl Kernel {
     pub fn restart(&mut self) {
         assert!(self.process.is_none(), "{} runs", self.name);
         let bank = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kills/bank.js");
-        let listen = format!("/ip4/127.0.0.1/tcp/{}", self.port);
+        let listen = format!("/ip4/{HOST}/tcp/{}", self.port);
         let mut child = Command::new(env!("CARGO_BIN_EXE_sturdy"))
             .args(["run", bank.to_str().unwrap(), "--json", "--listen", &listen, "--home"])
             .arg(&self.home)

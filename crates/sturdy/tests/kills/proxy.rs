@@ -1,5 +1,6 @@
 //! A way between two kernels that can be cut.
 
+use crate::kernel::HOST;
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +25,7 @@ impl Proxy {
             for here in listener.incoming() {
                 let here = here.unwrap();
                 // Nobody there: the connection ends at once.
-                let Ok(there) = TcpStream::connect(("127.0.0.1", target)) else { continue };
+                let Ok(there) = TcpStream::connect((HOST, target)) else { continue };
                 accepted.fetch_add(1, Ordering::Relaxed);
                 let ends = [here, there];
                 streams.lock().unwrap().extend(ends.iter().map(|end| end.try_clone().unwrap()));

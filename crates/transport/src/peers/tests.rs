@@ -34,6 +34,49 @@ fn a_first_dial_is_at_once_and_later_ones_wait() {
 }
 
 #[test]
+fn who_is_sought_without_hurry_is_dialled_rarely_until_somebody_is_in_a_hurry() {
+    let (mut peers, now) = peers(TransportLimits::default());
+    let a = peer(1);
+    peers.seek(now, a, vec!["x".into()], millis(500));
+    assert_eq!((peers.due(now), peers.due(now + millis(500))), (None, Some(a)));
+    let mut at = now + millis(500);
+    for bound in [30_000, 60_000, 120_000] {
+        assert_eq!(peers.failed(at, a, bound), Some(millis(bound)));
+        peers.seek(at, a, Vec::new(), Duration::ZERO);
+        at += millis(bound);
+        assert_eq!(peers.due(at), Some(a), "the wish that stands is left alone");
+    }
+    peers.failed(at, a, 240_000);
+    peers.want(at, a, vec!["y".into()]);
+    assert_eq!((peers.due(at), peers.hints(a)), (Some(a), &["y".to_owned()][..]), "now it is in a hurry");
+    assert_eq!(peers.failed(at, a, 500), Some(millis(500)));
+    peers.seek(at, a, Vec::new(), Duration::ZERO);
+    assert_eq!(peers.due(at + millis(500)), Some(a));
+    assert_eq!(peers.failed(at, a, 1_000), Some(millis(1_000)), "and stays so");
+    // Who is connected, or closed on purpose, is not sought.
+    peers.live(at, a, ConnectionId(1));
+    peers.seek(at, a, Vec::new(), Duration::ZERO);
+    peers.close(at, peer(2));
+    peers.seek(at, peer(2), Vec::new(), Duration::ZERO);
+    assert_eq!(peers.deadline(), None);
+}
+
+#[test]
+fn new_hints_are_tried_at_once() {
+    let (mut peers, now) = peers(TransportLimits::default());
+    let a = peer(1);
+    peers.want(now, a, vec!["old".into()]);
+    assert_eq!(peers.due(now), Some(a));
+    peers.failed(now, a, 500);
+    peers.want(now, a, vec!["old".into()]);
+    assert_eq!(peers.due(now), None, "the same again is no reason to hurry");
+    peers.want(now, a, vec!["old".into(), "new".into()]);
+    assert_eq!(peers.due(now), Some(a));
+    peers.want(now, a, vec!["newer".into()]);
+    assert_eq!(peers.failed(now, a, 500), Some(millis(500)), "and what came while it was dialled, soon");
+}
+
+#[test]
 fn waits_are_forgotten_when_the_host_says_so_and_when_a_peer_speaks() {
     let (mut peers, now) = peers(TransportLimits::default());
     let (a, line) = (peer(1), ConnectionId(1));
