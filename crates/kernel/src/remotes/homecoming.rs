@@ -7,7 +7,7 @@
 use crate::blame::Fault;
 use crate::ctx::Ctx;
 use sturdy_remote::{Body, Delivered};
-use sturdy_store::{Decider, PromiseState, Promises, RemoteCursor, RemoteNames, Settlement, Withheld, WithheldRecord};
+use sturdy_store::{Decider, PromiseState, Promises, RemoteNames, Settlement, Withheld, WithheldRecord};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, KRef, PromiseId, RemoteId};
 
@@ -62,12 +62,12 @@ impl Ctx<'_, '_> {
 
     /// Settles what has waited long enough. A promise that stands in for another is told to the peer when it is settled, so
     /// the peer's acknowledgement brings us here at the latest.
-    pub(super) fn settle_withheld(&mut self, remote: RemoteId, cursor: &RemoteCursor) -> Result<(), Fault> {
+    pub(super) fn settle_withheld(&mut self, remote: RemoteId, highest_received: u64) -> Result<(), Fault> {
         // One may wait for the other.
         let mut again = true;
         while std::mem::take(&mut again) {
             for ((_, id), WithheldRecord { until, settlement, .. }) in self.scan::<Withheld>(&remote)? {
-                if until == 0 || until - 1 > cursor.highest_received {
+                if until == 0 || until - 1 > highest_received {
                     continue;
                 }
                 let Some((rejected, value)) = self.settlement_known(&settlement)? else { continue };

@@ -199,7 +199,7 @@ impl Ctx<'_, '_> {
             }
             few = FEW_ROWS;
         }
-        self.settle_withheld(remote, &cursor)
+        self.settle_withheld(remote, highest_received)
     }
 
     fn retire(&mut self, remote: RemoteId, seq: u64, row: RetiringRecord) -> Result<(), Fault> {
