@@ -109,6 +109,39 @@ fn pipeline_comes_home() {
     assert_eq!(order, expect, "{heard}");
 }
 
+/// B sends to a promise that A decides; A hands the call on to bob himself, and so the promise comes home as the result of
+/// A's message, while messages are on their way to it: before A has heard them, or parked there until it hands the call on.
+#[test]
+fn a_promise_comes_home_as_a_result() {
+    for parked in [false, true] {
+        let mut w = two();
+        w.stages[0].puppets.on("alice", "make", if parked { "keep result" } else { "send $0 finish() -> result" });
+        w.stages[1].puppets.on("bob", "finish", "keep result");
+        w.tell_later(1, "bob", "ask o-1 make(o+5) -> p+5; send p+5 m1(); send p+5 m2()", &[]);
+        w.run_world(1);
+        assert!(w.carry_to(0));
+        if parked {
+            while w.carry_to(0) {}
+            w.run_world(0);
+            w.tell_later(0, "alice", "send o-1 finish() -> p-3", &[]);
+        }
+        w.run_world(0);
+        // A has handed the call on: B hears `finish`, and nothing that A sends behind it.
+        while rows(&mut w, 1, "withheld") == 0 {
+            assert!(w.carry_to(1), "parked: {parked}");
+        }
+        w.run_world(1);
+        w.tell_later(1, "bob", "send p+5 m3(); resolve p-4 = o+9", &[]);
+        w.run_world(1);
+        w.run();
+        assert_eq!(rows(&mut w, 1, "withheld"), 0);
+        let heard = w.stages[1].told();
+        let order: Vec<&str> =
+            heard.lines().filter_map(|line| line.strip_prefix("bob <- message o+9 ")?.split('(').next()).collect();
+        assert_eq!(order, ["m1", "m2", "m3"], "parked: {parked}\n{heard}\n{}", w.stages[0].told());
+    }
+}
+
 /// The name of a settled promise stands until nothing that was sent before the peer knew can still arrive.
 #[test]
 fn retire_too_early() {

@@ -73,6 +73,13 @@ fn a_greeting_is_judged_once() {
     hold(&[5314]);
 }
 
+/// A call was handed on to the caller's own kernel, and so the promise of its result came home while messages to it were
+/// on their way there and back: what was sent to it then overtook them.
+#[test]
+fn a_promise_that_comes_home_as_a_result_keeps_the_order() {
+    hold(&[12341]);
+}
+
 /// Known limit (LINK.md), not mended: a store was set back behind our back and filled the numbers that it had forgotten
 /// before it met its peer again; the peer had heard something else under the number of a redemption, which waits for ever.
 #[test]

@@ -4,6 +4,7 @@ mod common;
 
 use common::Place;
 use common::kernels::{HANG, Kernel, TCP, party};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -210,6 +211,24 @@ fn a_kernel_that_moves_is_found_again() {
     b.ask(&format!(":url redeem {url} as alicia"));
     a.ask("root.when('and again')");
     assert_eq!(entries(&mut a), ["waits", "and again"]);
+}
+
+#[test]
+fn who_is_only_looked_for_is_not_complained_about() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    b.ask_until(":peers", |peers| peers[0]["pendingMessages"] == 0);
+    b.end();
+    a.kill();
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    let peers = b.ask_until(":peers", |peers| peers[0]["trouble"] != Value::Null);
+    assert_eq!((&peers[0]["dialling"], &peers[0]["unreachableSince"]), (&false.into(), &Value::Null), "{peers}");
+    assert!(!b.told().contains("cannot be reached"), "nobody waits for it: {}", b.told());
+    // From now on somebody does.
+    b.say("root.call('alice', 'name', [])");
+    b.note("cannot be reached");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use super::Auditor;
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_store::{
     CountersTable, Decider, Objects, Outbox, Owner, PromiseState, Promises, Read, Redemptions, RemoteCursor,
-    RemoteCursors, RemoteName, RemoteNames, RemoteRefs, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber,
-    UrlExpiries, UrlUses, Urls, UrlsByOid, Withheld,
+    RemoteCursors, RemoteName, RemoteNames, RemoteRefs, Remotes, RemotesByPeer, Retiring, Settlement, StoreFault,
+    Subscriber, UrlExpiries, UrlUses, Urls, UrlsByOid, Withheld,
 };
 use sturdy_types::{KRef, PromiseId, RRef, RemoteId, UrlId};
 
@@ -165,7 +165,10 @@ impl<R: Read> Auditor<'_, R> {
 
     fn tally_withheld(&mut self, remote: RemoteId, cursor: &RemoteCursor) -> Result<(), StoreFault> {
         for ((_, id), row) in self.all::<Withheld>(&remote)? {
-            self.hold_slots(&row.value);
+            match &row.settlement {
+                Settlement::Is { value, .. } => self.hold_slots(value),
+                Settlement::LikeThatOf(home) => self.hold((*home).into()),
+            }
             let decider = self.read.get::<Promises>(&id)?.map(|promise| promise.state);
             if !matches!(decider, Some(PromiseState::Unresolved { decider: Decider::Remote(by), .. }) if by == remote) {
                 self.problem(format!("the settlement of {id} by {remote} waits, and {remote} does not decide it"));
@@ -173,7 +176,8 @@ impl<R: Read> Auditor<'_, R> {
             if row.sent >= cursor.next_send || (row.until != 0 && row.sent >= cursor.first_pending) {
                 self.problem(format!("the settlement of {id} waits for what was never sent: {row:?}"));
             }
-            if row.until != 0 && row.until - 1 <= cursor.highest_received {
+            let known = matches!(row.settlement, Settlement::Is { .. });
+            if known && row.until != 0 && row.until - 1 <= cursor.highest_received {
                 self.problem(format!("the settlement of {id} by {remote} waits for nothing"));
             }
         }

@@ -12,7 +12,7 @@ use sturdy_remote::{
 };
 use sturdy_store::{
     IncarnationTable, Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord,
-    RemoteRefs, RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber, Withheld,
+    RemoteRefs, RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{Code, ConnectionId, Incarnation, KRef, KernelError, RRef, RemoteId};
@@ -241,10 +241,7 @@ impl Ctx<'_, '_> {
         for (key, _) in self.scan::<Retiring>(&remote)? {
             self.delete::<Retiring>(&key);
         }
-        for (key, withheld) in self.scan::<Withheld>(&remote)? {
-            self.delete::<Withheld>(&key);
-            self.release_slots(&withheld.value)?;
-        }
+        self.drop_withheld(remote)?;
         self.change_remote(remote, |cursor| {
             // Our numbers for names, and what is counted, go on.
             let old = std::mem::take(cursor);

@@ -5,6 +5,7 @@
 //! a connection speaks for is said by [`LinkNews`].
 
 mod garbage;
+mod homecoming;
 mod meeting;
 mod names;
 mod receiving;

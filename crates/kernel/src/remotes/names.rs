@@ -120,7 +120,7 @@ impl Ctx<'_, '_> {
         Ok(rref)
     }
 
-    fn link_name(&mut self, remote: RemoteId, kref: KRef, rref: RRef, last_named: u64) -> Result<(), Fault> {
+    pub(super) fn link_name(&mut self, remote: RemoteId, kref: KRef, rref: RRef, last_named: u64) -> Result<(), Fault> {
         let name = RemoteName { rref, reachable: true, last_named, lost: false };
         self.put_new::<RemoteNames>(&(kref, remote), &name);
         self.put_new::<RemoteRefs>(&(remote, rref), &kref);
@@ -188,6 +188,7 @@ impl Ctx<'_, '_> {
     pub(crate) fn result_from_remote(&mut self, remote: RemoteId, rref: RRef) -> Result<PromiseId, Fault> {
         let known = if self.is_fresh(remote, rref)? { None } else { self.named(remote, rref)? };
         let id = match known {
+            Some(KRef::Promise(id)) if self.has_messages_on_the_way(remote, id)? => self.stand_in(remote, id)?,
             Some(KRef::Promise(id)) => {
                 self.set_decider(id, Decider::Nobody)?;
                 id

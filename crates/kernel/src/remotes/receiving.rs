@@ -15,7 +15,7 @@ use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, Receipt};
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{
     DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, Retiring,
-    RetiringRecord, VatCursors, Withheld, WithheldRecord,
+    RetiringRecord, VatCursors,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, PromiseId, RRef, RemoteId, Resolution};
@@ -169,12 +169,7 @@ impl Ctx<'_, '_> {
                 self.put::<Retiring>(&(remote, seq), &RetiringRecord { until, ..retiring });
             }
         }
-        for (key, withheld) in self.scan::<Withheld>(&remote)? {
-            if withheld.until == 0 && withheld.sent <= ack {
-                self.put::<Withheld>(&key, &WithheldRecord { until, ..withheld });
-            }
-        }
-        Ok(())
+        self.date_withheld(remote, ack, until)
     }
 
     /// What waited for numbers of the peer that have taken effect now. `freed` is what this turn's acknowledgement covers:
@@ -190,12 +185,14 @@ impl Ctx<'_, '_> {
                 self.retire(remote, seq, row)?;
             }
         }
-        let mut few = 1; // mostly the first one is not due yet
+        let (mut few, mut last) = (1, None); // mostly the first one is not due yet
         loop {
-            let rows = self.turn.scan::<Retiring>(&remote, None, few)?;
+            // After the last one, or each look would pass all that this turn has deleted.
+            let rows = self.turn.scan::<Retiring>(&remote, last.as_ref(), few)?;
             // They are acknowledged in order and so become due in order.
             let rows: Vec<_> = rows.into_iter().take_while(|(_, row)| retires(row)).collect();
             let all = rows.len() == few;
+            last = rows.last().map(|(key, _)| *key);
             for ((_, seq), row) in rows {
                 self.retire(remote, seq, row)?;
             }
@@ -204,16 +201,7 @@ impl Ctx<'_, '_> {
             }
             few = FEW_ROWS;
         }
-        for ((_, id), withheld) in self.scan::<Withheld>(&remote)? {
-            if due(withheld.until) {
-                self.delete::<Withheld>(&(remote, id));
-                let slots = withheld.value.clone();
-                self.settle(id, withheld.rejected, withheld.value)?;
-                self.drain()?;
-                self.release_slots(&slots)?;
-            }
-        }
-        Ok(())
+        self.settle_withheld(remote, highest_received)
     }
 
     fn retire(&mut self, remote: RemoteId, seq: u64, row: RetiringRecord) -> Result<(), Fault> {
@@ -390,9 +378,7 @@ impl Ctx<'_, '_> {
         };
         let comes_home = comes_home && !defect::broken(Defect::SettledBeforePipelineIsHome);
         if comes_home && sent > ack && self.need::<Remotes>(&remote)?.kind == PeerKind::Sturdy {
-            self.hold_slots(&value)?;
-            self.put::<Withheld>(&(remote, id), &WithheldRecord { sent, until: 0, rejected, value });
-            return Ok(());
+            return self.withhold(remote, id, sent, (rejected, value));
         }
         self.settle(id, rejected, value)
     }

@@ -51,9 +51,10 @@ pub trait Road {
     fn collect(&mut self) -> Result<(), Trouble>;
 
     /// How many rows each table of a kernel holds.
-    fn census(&self, kernel: usize) -> BTreeMap<&'static str, u64>;
+    fn census(&mut self, kernel: usize) -> BTreeMap<&'static str, u64>;
 
-    /// What a recount of a kernel's tables finds.
+    /// What a recount of a kernel's tables finds. A road that can recount only while nothing runs does so with the census,
+    /// and tells here what it found then.
     fn audit(&self, kernel: usize) -> Vec<String>;
 
     /// The code of a role, and its sources.

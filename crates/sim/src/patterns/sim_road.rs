@@ -320,7 +320,7 @@ impl Road for SimRoad {
         Err(Trouble::Broken("there is always more garbage".into()))
     }
 
-    fn census(&self, kernel: usize) -> BTreeMap<&'static str, u64> {
+    fn census(&mut self, kernel: usize) -> BTreeMap<&'static str, u64> {
         let census = self.machines[kernel].node().and_then(|node| node.store().census().ok()).unwrap_or_default();
         census.into_iter().map(|(table, size)| (table, size.rows)).collect()
     }

@@ -29,7 +29,7 @@ pub use promises::{DecidedBy, Decider, PromiseQueue, PromiseRecord, PromiseState
 pub use redemptions::{Redeemer, RedemptionRecord, Redemptions, UrlExpiries, UrlRecord, UrlUses, Urls, UrlsByOid};
 pub use remotes::{
     Outbox, PeerKind, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord, RemoteRefs, RemoteState,
-    Remotes, RemotesByPeer, Retiring, RetiringRecord, Withheld, WithheldRecord,
+    Remotes, RemotesByPeer, Retiring, RetiringRecord, Settlement, Withheld, WithheldRecord,
 };
 pub use services::{ServiceCallRecord, ServiceCalls, ServiceObjects, ServiceRecord, Services};
 pub use sources::{SourceRecord, Sources};

@@ -222,13 +222,48 @@ pub struct WithheldRecord {
     pub sent: u64,
     /// One more than what the peer had numbered when it acknowledged that message. Zero while it has not.
     pub until: u64,
-    /// True when the promise is rejected.
-    pub rejected: bool,
-    /// Its value or reason.
-    pub value: CapData<KRef>,
+    /// How the promise is settled then.
+    pub settlement: Settlement,
 }
 
-stored_struct!(WithheldRecord { sent, until, rejected, value });
+/// A settlement to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Known already.
+    Is {
+        /// True when the promise is rejected.
+        rejected: bool,
+        /// Its value or reason.
+        value: CapData<KRef>,
+    },
+    /// That of another promise, once it has one.
+    LikeThatOf(PromiseId),
+}
+
+stored_struct!(WithheldRecord { sent, until, settlement });
+
+impl Stored for Settlement {
+    fn write(&self, out: &mut RecordWriter<'_>) {
+        match self {
+            Self::Is { rejected, value } => {
+                out.u8(u8::from(*rejected));
+                value.write(out);
+            }
+            Self::LikeThatOf(promise) => {
+                out.u8(2);
+                Stored::write(promise, out);
+            }
+        }
+    }
+
+    fn read(from: &mut RecordReader<'_>) -> Result<Self, Corrupt> {
+        Ok(match from.u8()? {
+            tag @ (0 | 1) => Self::Is { rejected: tag == 1, value: CapData::read(from)? },
+            2 => Self::LikeThatOf(Stored::read(from)?),
+            _ => return Err(Corrupt::Variant),
+        })
+    }
+}
 
 impl Stored for RRef {
     fn write(&self, out: &mut RecordWriter<'_>) {
@@ -307,8 +342,11 @@ mod tests {
         golden::<RemoteRefs>(&(REMOTE, RRef::PromiseExport(7)), &KRef::Object(ObjectId(6)), "6d010207", "0006");
         let retiring = RetiringRecord { names: vec![RRef::PromiseImport(8)], until: 9 };
         golden::<Retiring>(&(REMOTE, 2), &retiring, "6e0102", "01030809");
-        let withheld = WithheldRecord { sent: 1, until: 2, rejected: true, value: CapData::plain("#1") };
+        let settlement = Settlement::Is { rejected: true, value: CapData::plain("#1") };
+        let withheld = WithheldRecord { sent: 1, until: 2, settlement };
         golden::<Withheld>(&(REMOTE, PromiseId(3)), &withheld, "6f0103", "01020102233100");
+        let withheld = WithheldRecord { sent: 1, until: 0, settlement: Settlement::LikeThatOf(PromiseId(4)) };
+        golden::<Withheld>(&(REMOTE, PromiseId(3)), &withheld, "6f0103", "01000204");
     }
 
     fn rrefs() -> impl Strategy<Value = RRef> {
@@ -347,8 +385,10 @@ mod tests {
             round_trip::<RemoteNames>(&(kref, remote), &name);
             round_trip::<RemoteRefs>(&(remote, rref), &kref);
             round_trip::<Retiring>(&(remote, number), &RetiringRecord { names: vec![rref], until: numbers[0] });
-            let withheld = WithheldRecord { sent: number, until: numbers[0], rejected: flags[2], value };
-            round_trip::<Withheld>(&(remote, PromiseId(number)), &withheld);
+            for settlement in [Settlement::Is { rejected: flags[2], value }, Settlement::LikeThatOf(PromiseId(number))] {
+                let withheld = WithheldRecord { sent: number, until: numbers[0], settlement };
+                round_trip::<Withheld>(&(remote, PromiseId(number)), &withheld);
+            }
         }
     }
 }
