@@ -119,14 +119,8 @@ impl Node {
     /// a last turn of it (L7).
     pub fn commit(&mut self, now: Millis) -> Result<Vec<Effect>, Fault> {
         self.refuse_when_stopped()?;
-        if !self.garbage.is_empty() {
-            let garbage = std::mem::take(&mut self.garbage);
-            let told = self.turn(now, |ctx| Ok(tell_garbage(ctx, garbage)?)).map_err(ours);
-            self.stop_on_fault(now, told.map(drop))?;
-        }
-        let turns = self.store.group_len() as u64;
-        let committed = self.store.commit().map_err(Fault::Store);
-        self.stop_on_fault(now, committed)?;
+        let ended = self.end_group(now);
+        let turns = self.stop_on_fault(now, ended)?;
         if turns > 0 {
             self.stats.commits += 1;
             self.flight.note(now, "commit", None, turns);
@@ -135,6 +129,17 @@ impl Node {
         let spoken = self.links.speak(now, &self.store, &self.limits, &mut outer).map_err(Fault::Store);
         self.stop_on_fault(now, spoken)?;
         Ok(outer)
+    }
+
+    /// Ends the open group, and makes it durable: how many turns it had.
+    fn end_group(&mut self, now: Millis) -> Result<u64, Fault> {
+        if !self.garbage.is_empty() {
+            let garbage = std::mem::take(&mut self.garbage);
+            self.turn(now, |ctx| Ok(tell_garbage(ctx, garbage)?)).map_err(ours)?;
+        }
+        let turns = self.store.group_len() as u64;
+        self.store.commit().map_err(Fault::Store)?;
+        Ok(turns)
     }
 
     /// When the host is to hand in `Event::Tick` at the latest, for acknowledgements and retransmission.
@@ -277,7 +282,7 @@ impl Node {
                 }
                 if counts_a_death {
                     // Durable before the deadly item is delivered again, or its deaths would never add up (G3).
-                    self.store.commit().map_err(Fault::Store)?;
+                    self.end_group(now)?;
                 }
                 Ok(inner)
             }

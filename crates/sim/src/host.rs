@@ -68,6 +68,8 @@ pub struct Host {
     issued: Vec<Oid>,
     /// Objects that it has ever pinned, and not unpinned since: perhaps in a process that forgot it.
     pinned: Vec<KRef>,
+    /// Objects that it has unpinned: perhaps in a process that ended before that was durable.
+    unpinned: Vec<KRef>,
     /// Calls of its services that it has not answered, with the service's name.
     service_calls: Vec<(ServiceCallId, String)>,
 }
@@ -112,9 +114,17 @@ impl Host {
         Some(Event::ServiceAnswered { call, rejected: dice.once_in(4), value })
     }
 
+    /// Undoes every pin that may be left. What is pinned no more is refused.
+    pub fn unpin_all(&mut self) -> Vec<Request> {
+        self.unpinned.append(&mut self.pinned);
+        self.unpinned.drain(..).map(Request::Unpin).collect()
+    }
+
     /// Undoes the last pin, if there is one.
     pub fn unpin(&mut self) -> Option<Request> {
-        self.pinned.pop().map(Request::Unpin)
+        let object = self.pinned.pop()?;
+        self.unpinned.push(object);
+        Some(Request::Unpin(object))
     }
 
     fn ticket(&mut self, asked: Asked) -> Ticket {

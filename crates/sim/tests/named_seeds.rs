@@ -80,9 +80,15 @@ fn a_promise_that_comes_home_as_a_result_keeps_the_order() {
     hold(&[12341]);
 }
 
+/// The turn in which a deadly delivery was counted was made durable by itself, and what it had let go of was not told.
+#[test]
+fn a_counted_death_loses_no_garbage() {
+    hold(&[15463]);
+}
+
 /// Known limit (LINK.md), not mended: a store was set back behind our back and filled the numbers that it had forgotten
 /// before it met its peer again; the peer had heard something else under the number of a redemption, which waits for ever.
 #[test]
 fn a_store_that_was_set_back_unnoticed_keeps_the_rest_of_its_promises() {
-    hold(&[2643]);
+    hold(&[2643, 15296]);
 }

@@ -5,13 +5,13 @@
 //! again when the host asks again, never more often.
 //!
 //! Lenient: a heap that is gone waits for nothing; hosts ask again for calls that bear a name, and have given the others
-//! up when the process ended.
+//! up when the process ended. A redemption of a store that was set back unnoticed may wait for ever (LINK.md).
 
 use super::Checker;
 use crate::machine::Machine;
-use crate::seen::{CrankFate, KernelNo, Seen};
+use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
-use sturdy_kernel::{Answer, Effect, Event, Request};
+use sturdy_kernel::{Answer, Effect, Event, Request, Ticket};
 use sturdy_store::{Read, VatCursors, VatStatus, Vats};
 use sturdy_types::{CallId, Delivery, Outcome, RunId, Syscall, VRef, VatId};
 
@@ -34,12 +34,18 @@ struct Call {
 struct Kernel {
     heaps: BTreeMap<(VatId, RunId), Heap>,
     calls: BTreeMap<CallId, Call>,
+    /// Redemptions that are not answered yet.
+    redeems: BTreeSet<Ticket>,
+    /// Calls that wait for the answer to a redemption.
+    redemptions: BTreeSet<CallId>,
 }
 
 /// One checker for all kernels.
 #[derive(Default)]
 pub struct EveryResultEnds {
     kernels: BTreeMap<KernelNo, Kernel>,
+    /// A store was set back.
+    set_back: bool,
 }
 
 impl Heap {
@@ -94,13 +100,14 @@ impl Kernel {
     }
 
     /// What is still waited for, by heaps that live.
-    fn open(&self, lives: impl Fn(VatId, RunId) -> bool) -> Result<(), String> {
+    fn open(&self, lives: impl Fn(VatId, RunId) -> bool, set_back: bool) -> Result<(), String> {
         for ((vat, run), heap) in &self.heaps {
             if !heap.waits.is_empty() && lives(*vat, *run) {
                 return Err(format!("{vat} {run:?} was never told of {:?}", heap.waits));
             }
         }
-        match self.calls.iter().find(|(_, call)| call.asked > 0 && call.settled == 0) {
+        let excused = |call: &CallId| set_back && self.redemptions.contains(call);
+        match self.calls.iter().find(|(id, call)| call.asked > 0 && call.settled == 0 && !excused(id)) {
             Some((call, _)) => Err(format!("the result of {call} never came")),
             None => Ok(()),
         }
@@ -118,14 +125,21 @@ impl Checker for EveryResultEnds {
             Seen::Crank { vat, run, delivery, outcome, fate: CrankFate::Merged } => {
                 known.cranked((*vat, *run), delivery, outcome).map_err(|what| format!("kernel {kernel}: {what}"))?;
             }
-            Seen::Outer(Effect::Answer { answer: Ok(Answer::Called(call)), .. }) => {
+            Seen::Event(Event::Asked(ticket, Request::Redeem { .. })) => {
+                known.redeems.insert(*ticket);
+            }
+            Seen::Outer(Effect::Answer { ticket, answer: Ok(Answer::Called(call)) }) => {
                 known.calls.entry(*call).or_default().asked += 1;
+                if known.redeems.remove(ticket) {
+                    known.redemptions.insert(*call);
+                }
             }
             Seen::Outer(Effect::Settled { call, .. }) => known.settled(*call)?,
             Seen::Event(Event::Asked(_, Request::Acknowledge(call))) => {
                 known.calls.remove(call);
             }
             Seen::Ended => *known = Kernel::default(),
+            Seen::Begun { with: BeginsWith::OldCopy, .. } => self.set_back = true,
             _ => {}
         }
         Ok(())
@@ -139,7 +153,7 @@ impl Checker for EveryResultEnds {
                     node.store().get::<Vats>(&vat).ok().flatten().map(|vat| vat.status) == Some(VatStatus::Running);
                 runs && node.store().get::<VatCursors>(&vat).ok().flatten().is_some_and(|cursor| cursor.run == run)
             };
-            known.open(lives).map_err(|what| format!("kernel {kernel}: {what}"))?;
+            known.open(lives, self.set_back).map_err(|what| format!("kernel {kernel}: {what}"))?;
         }
         Ok(())
     }
@@ -149,7 +163,6 @@ impl Checker for EveryResultEnds {
 mod tests {
     use super::*;
     use crate::checkers::testing::{says, settled, told};
-    use sturdy_kernel::Ticket;
     use sturdy_types::CapData;
 
     const PROMISE: VRef = VRef::PromiseImport(4);
@@ -167,7 +180,7 @@ mod tests {
     }
 
     fn open(checker: &EveryResultEnds) -> Result<(), String> {
-        checker.kernels[&0].open(|_, _| true)
+        checker.kernels[&0].open(|_, _| true, false)
     }
 
     #[test]
@@ -178,7 +191,7 @@ mod tests {
         assert!(checker.see(0, &notify(), &[]).is_err(), "told twice");
         let waiting = after(std::slice::from_ref(&subscribed));
         assert!(open(&waiting).is_err());
-        assert!(waiting.kernels[&0].open(|_, _| false).is_ok(), "the heap is gone");
+        assert!(waiting.kernels[&0].open(|_, _| false, false).is_ok(), "the heap is gone");
         assert!(open(&after(&[subscribed, Seen::Ended, says(1, vec![])])).is_ok(), "the process is gone");
     }
 
@@ -204,5 +217,21 @@ mod tests {
         assert!([&result, &result].into_iter().any(|result| again.see(0, result, &[]).is_err()));
         let acknowledge = Seen::Event(Event::Asked(Ticket(2), Request::Acknowledge(CallId(7))));
         assert!(open(&after(&[called, acknowledge])).is_ok());
+    }
+
+    #[test]
+    fn only_a_redemption_may_wait_for_ever_and_only_if_a_store_was_set_back() {
+        let redeem = |set_back: bool, redeems: bool| {
+            let mut checker = EveryResultEnds { set_back, ..EveryResultEnds::default() };
+            let known = checker.kernels.entry(0).or_default();
+            if redeems {
+                known.redeems.insert(Ticket(1));
+            }
+            let called = Effect::Answer { ticket: Ticket(1), answer: Ok(Answer::Called(CallId(7))) };
+            checker.see(0, &Seen::Outer(called), &[]).expect("it may be asked");
+            checker.kernels[&0].open(|_, _| true, checker.set_back)
+        };
+        assert!(redeem(true, true).is_ok());
+        assert!(redeem(true, false).is_err() && redeem(false, true).is_err());
     }
 }

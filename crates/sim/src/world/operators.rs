@@ -86,7 +86,7 @@ impl World {
     /// Operators take back what would keep something alive.
     pub(super) fn operators_let_go(&mut self) -> Step {
         for kernel in 0..self.machines.len() {
-            while let Some(request) = self.hosts[kernel].unpin() {
+            for request in self.hosts[kernel].unpin_all() {
                 let order = self.hosts[kernel].order(request);
                 self.ask(kernel, order)?;
             }
