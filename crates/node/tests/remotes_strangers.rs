@@ -142,6 +142,19 @@ fn whoever_redeems_from_a_stranger_goes_on_where_it_stands() {
     assert!(w.stages.iter().all(|stage| stage.notices.is_empty()));
 }
 
+/// A stranger hangs up before it has its refusal. When it gets a record for another reason, it is dialled to hear it.
+#[test]
+fn a_refusal_is_brought_to_a_stranger_that_has_hung_up() {
+    let (mut w, _) = script(&KernelLimits::default());
+    w.forge(0, &show(1, "", "ocap:zA1@A"));
+    w.run_world(0);
+    w.cut_off(0);
+    let before = w.connections();
+    w.stages[0].ask(Request::AddPeer { peer: peer(1), hints: Vec::new() }).expect("it is added");
+    w.run_world(0);
+    assert_eq!((w.connections() - before, w.info(0, 1).pending_messages), (1, 1));
+}
+
 /// B is a script that speaks only what the reference speaks.
 fn script(limits: &KernelLimits) -> (Worlds, String) {
     let mut w = Worlds::strangers(limits, &[&["alice"], &[]]);

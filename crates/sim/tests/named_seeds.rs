@@ -86,6 +86,12 @@ fn a_counted_death_loses_no_garbage() {
     hold(&[15463]);
 }
 
+/// A stranger hung up without its refusal, and got a record for another reason: nobody dialled it to say it again.
+#[test]
+fn a_refusal_of_a_stranger_that_gets_a_record_is_said_again() {
+    hold(&[18218]);
+}
+
 /// Known limit (LINK.md), not mended: a store was set back behind our back and filled the numbers that it had forgotten
 /// before it met its peer again; the peer had heard something else under the number of a redemption, which waits for ever.
 #[test]

@@ -260,6 +260,7 @@ impl Ctx<'_, '_> {
         self.put::<RemoteCursors>(&remote, &cursor);
         for (seq, refusal) in (first_pending..).zip(&stranger.unacknowledged) {
             self.put::<Outbox>(&(remote, seq), &refusal.text);
+            self.effects.links.push(LinkNews::Wanted(remote)); // it may have hung up
         }
         let (conversation, kind) = (stranger.conversation, stranger.kind);
         if let Some(connection) = stranger.connection {
