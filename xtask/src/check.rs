@@ -1,6 +1,7 @@
 //! The steps of `cargo xtask check`. Always: run in the workspace's root, with the standard input closed, so that nothing
 //! waits for a person.
 
+use crate::foreign::{self, Foreign};
 use crate::{sim, tidy};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ pub fn everything() -> Result<(), String> {
     let clippy = [&["clippy", "--workspace", "--all-targets"], &defects[..]].concat();
     step("clippy with defects", || run("cargo", &clippy, "mend what clippy names"))?;
     step("deny", deny)?;
-    let total = step("test", test)?;
+    let foreign = step("foreign peer", foreign::install)?;
+    let total = step("test", || test(foreign))?;
     let defects = ["test", "-p", "sturdy-sim", "--profile", "sim", "--features", "defects", "--test", "defects"];
     step("defects", || run("cargo", &defects, "a checker does not notice what it has noticed before"))?;
     step("sim", || sim::sim(&["--seeds", SEEDS]))?;
@@ -81,11 +83,13 @@ fn deny() -> Result<(), String> {
 }
 
 /// Runs all tests, shows their output, and adds up cargo's summary lines.
-fn test() -> Result<String, String> {
-    let mut child = command(&root(), "cargo", &["test", "--workspace"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("cargo cannot be started: {error}"))?;
+fn test(foreign: Foreign) -> Result<String, String> {
+    let mut tests = command(&root(), "cargo", &["test", "--workspace"]);
+    if foreign == Foreign::Installed {
+        tests.env(foreign::REQUIRED.0, foreign::REQUIRED.1);
+    }
+    let mut child =
+        tests.stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo cannot be started: {error}"))?;
     let output = child.stdout.take().expect("the output was asked for");
     let mut total = Total::default();
     for line in BufReader::new(output).lines() {

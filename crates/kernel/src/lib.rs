@@ -42,6 +42,6 @@ pub use ctx::Ctx;
 pub use event::{DeathNote, Effect, Effects, Event, Notice, UrlHost};
 pub use remotes::{
     Garbage, Greeting, Heard, LinkNews, Stranger, StrangerHeard, Strangers, admit, dial_failed, greet, hear, hear_ack,
-    hello, room_for_calls, skip_gap, standing_with, tell_garbage,
+    hello, offended, room_for_calls, skip_gap, standing_with, tell_garbage,
 };
 pub use url_services::{URL_ISSUER, URL_REDEEMER};

@@ -9,10 +9,10 @@ use crate::held::Framed;
 use crate::links::{Binding, Ended};
 use crate::node::{Node, ours};
 use sturdy_kernel::{
-    Effect, Fault, Greeting, Heard, LinkNews, Notice, dial_failed, greet, hear, hear_ack, hello, room_for_calls,
-    skip_gap, standing_with,
+    Effect, Fault, Greeting, Heard, LinkNews, Notice, dial_failed, greet, hear, hear_ack, hello, offended,
+    room_for_calls, skip_gap, standing_with,
 };
-use sturdy_remote::{DecodeError, Packet, Side, decode, encode, is_current};
+use sturdy_remote::{AckBeyondSent, DecodeError, Packet, Side, decode, encode, is_current};
 use sturdy_store::{DecidedBy, Decider, PeerKind, Read, Redemptions, RemoteCursors, RemoteState, Remotes, StoreFault};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ConnectionId, Millis, RemoteId};
@@ -123,9 +123,24 @@ impl Node {
             (Ok(Packet::Credit { ack, alloc, room }), Some(bound), _) if self.is_current(bound)? => {
                 self.acknowledged(now, connection, bound.remote, (ack, Some(alloc), Some(room)))
             }
-            // Nothing that can be read, or something that may not be said here: no way on (L3, L13).
+            // Nothing that can be read.
+            (Err(error), _, _) => self.offended(now, connection, &peer, error.to_string()),
+            // Nothing that may be said here, which a network that has lost a greeting makes of what an honest peer says.
             _ => self.hang_up(now, connection),
         }
+    }
+
+    /// What ends its connection is told.
+    fn offended(&mut self, now: Millis, connection: ConnectionId, peer: &str, why: String) -> Inner {
+        let mut inner = self.turn(now, |ctx| Ok(offended(ctx, peer, why)?)).map_err(ours)?;
+        inner.extend(self.hang_up(now, connection)?);
+        Ok(inner)
+    }
+
+    fn lied(&mut self, now: Millis, connection: ConnectionId, lie: AckBeyondSent) -> Inner {
+        let Some((peer, _)) = self.links.end_of(connection) else { return Ok(Vec::new()) };
+        let peer = peer.to_owned();
+        self.offended(now, connection, &peer, lie.to_string())
     }
 
     fn acknowledged(
@@ -144,7 +159,7 @@ impl Node {
             .map_err(ours)?;
         match lie {
             None => self.links.acknowledged(now, remote, ack),
-            Some(_) => inner.extend(self.hang_up(now, connection)?),
+            Some(lie) => inner.extend(self.lied(now, connection, lie)?),
         }
         Ok(inner)
     }
@@ -190,7 +205,8 @@ impl Node {
                         self.links.heard(remote); // it learns what room there is
                     }
                 }
-                Some(Heard::Liar(_)) | None => inner.extend(self.hang_up(now, connection)?),
+                Some(Heard::Liar(lie)) => inner.extend(self.lied(now, connection, lie)?),
+                None => inner.extend(self.hang_up(now, connection)?),
             }
         }
         Ok(inner)

@@ -3,9 +3,10 @@
 
 mod world;
 
-use sturdy_kernel::Notice;
+use sturdy_kernel::{Notice, Request};
 use sturdy_types::KernelLimits;
 use world::script::{Script, Speaks, call, garbage, notify, number, result};
+use world::worlds::peer;
 
 fn whatever() -> Script {
     Script::acquainted(&KernelLimits::default(), Speaks::Whatever)
@@ -155,6 +156,39 @@ fn echoes_are_ignored() {
     script.say(&notify(&format!("rp-{name}"), "8", &[]));
     assert_eq!(script.offences(), 0);
     assert_eq!(script.received(), 4);
+}
+
+/// It may say again what it was told, and nothing of a promise that is still open.
+#[test]
+fn what_is_said_of_an_open_promise_is_no_echo() {
+    let mut script = whatever();
+    script.tell("send o-1 take(p+5)");
+    let frames = script.frames();
+    let told = frames.iter().find(|frame| frame.contains("rp+")).expect("it is told");
+    let name = told.split("slots\":[\"rp+").nth(1).and_then(|rest| rest.split('"').next()).expect("a name").to_owned();
+    script.say(&notify(&format!("rp-{name}"), "8", &[]));
+    script.say(&notify("rp-99", "8", &[]));
+    assert_eq!(script.offences(), 2);
+    script.tell("resolve p+5 = 7");
+    assert!(script.frames().iter().any(|frame| frame.contains(&format!("\"rp+{name}\",false"))), "it is still ours");
+}
+
+/// It knows nothing of conversations: it goes on with its numbers, and takes lower ones of ours for repetitions.
+#[test]
+fn numbers_go_on_when_it_was_given_up() {
+    let mut script = whatever();
+    script.acknowledge();
+    let (heard, received) = (script.heard(), script.received());
+    assert!(heard > 0 && received > 0);
+    script.w.stages[0].ask(Request::GiveUp(peer(1))).expect("it is given up");
+    script.meet();
+    assert_eq!(script.received(), received);
+    script.acknowledge();
+    script.call("ro-1", "hello", "rp+9", &[]);
+    assert!(script.w.stages[0].told().contains("hello()"), "it is understood");
+    let frames = script.frames();
+    assert!(frames.iter().all(|frame| number(frame, "seq").is_none_or(|seq| seq > heard)), "{frames:?}");
+    assert_eq!(script.offences(), 0);
 }
 
 /// It forwards at its leisure, so nothing goes to a promise that it decides before that is settled.

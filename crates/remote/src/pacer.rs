@@ -32,10 +32,11 @@ pub struct PacerLimits {
 }
 
 impl PacerLimits {
-    /// Toward a peer that is not of our own kind: it is lost once 200 messages are unacknowledged, and closes a stream
-    /// on which it has heard nothing for 120 s (wire-protocol §5.2, §7).
+    /// Toward a peer that is not of our own kind: it is lost once 200 messages are unacknowledged, breaks a stream on
+    /// which it has not read 4 MiB, and closes one on which it has heard nothing for 120 s (wire-protocol §5.2, §7). The
+    /// window may be exceeded by one message, and the first is repeated now and then.
     pub fn toward_whatever() -> Self {
-        Self { window_messages: 100, keep_alive_ms: Some(60_000), ..Self::default() }
+        Self { window_messages: 100, window_bytes: 1 << 20, keep_alive_ms: Some(60_000), ..Self::default() }
     }
 }
 

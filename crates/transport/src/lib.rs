@@ -19,6 +19,7 @@ mod given;
 mod handle;
 mod line;
 mod peers;
+mod pieces;
 pub mod relay;
 mod relays;
 mod start;

@@ -7,6 +7,7 @@ use crate::addresses::Reach;
 use crate::alias::Aliased;
 use crate::config::{TransportConfig, TransportLimits};
 use crate::gate::{Gate, Rules};
+use crate::pieces::InPieces;
 use crate::streams::Streams;
 use futures::io::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::StreamMuxerBox;
@@ -125,7 +126,7 @@ where
 {
     let mut muxing = yamux::Config::default();
     muxing.set_max_num_streams(SUBSTREAMS);
-    let muxed = inner.upgrade(Version::V1Lazy).authenticate(noise.clone()).multiplex(muxing);
+    let muxed = inner.upgrade(Version::V1Lazy).authenticate(noise.clone()).multiplex(InPieces(muxing));
     muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased(muxer)))).boxed()
 }
 

@@ -24,7 +24,7 @@ struct Foreign {
 }
 
 fn folder() -> PathBuf {
-    FilePath::new(env!("CARGO_MANIFEST_DIR")).join("tests/js")
+    FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/foreign")
 }
 
 /// The foreign peer, if it is installed.
@@ -38,7 +38,7 @@ async fn foreign(listen: &[&str]) -> Option<Foreign> {
     }
     let setup = json!({ "seed": 7, "listen": listen, "protocol": "whatever" });
     let mut child = Command::new(node)
-        .arg("peer.mjs")
+        .arg("frames.mjs")
         .arg(setup.to_string())
         .current_dir(folder())
         .stdin(Stdio::piped())

@@ -85,6 +85,16 @@ pub fn dial_failed(ctx: &mut Ctx<'_, '_>, peer: &str) -> Result<(), Fault> {
     ctx.close()
 }
 
+/// The turn of something that a peer may not say and that has no number: it is written down, and ends its connection
+/// (L13). Of a stranger nothing is kept (L12).
+pub fn offended(ctx: &mut Ctx<'_, '_>, peer: &str, why: String) -> Result<(), Fault> {
+    if let Some(remote) = ctx.get::<RemotesByPeer>(&peer.to_owned())? {
+        ctx.change_remote(remote, |cursor| cursor.offences += 1)?;
+        ctx.notice(Notice::PeerOffended { remote, why });
+    }
+    ctx.close()
+}
+
 /// What the end of a conversation leaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Leaves {
@@ -208,7 +218,8 @@ impl Ctx<'_, '_> {
         }
     }
 
-    /// Ends the conversation. The next one has this number and begins at 1.
+    /// Ends the conversation. The next one has this number and begins at 1; but a `whatever` peer that has not lost its
+    /// state knows nothing of conversations: its numbers go on, and so do ours.
     fn end_conversation(
         &mut self,
         remote: RemoteId,
@@ -219,8 +230,9 @@ impl Ctx<'_, '_> {
     ) -> Result<(), Fault> {
         let mut record = self.need::<Remotes>(&remote)?;
         debug_assert!(next > record.conversation, "the number of a conversation never comes twice");
-        let goes_on = defect::broken(Defect::GiveUpKeepsNumbers) && code == Code::ConnectionLost;
-        record.conversation = if goes_on { record.conversation } else { next };
+        let unnoticed = defect::broken(Defect::GiveUpKeepsNumbers) && code == Code::ConnectionLost;
+        let goes_on = unnoticed || record.kind == PeerKind::Whatever && code != Code::PeerRestarted;
+        record.conversation = if unnoticed { record.conversation } else { next };
         self.put::<Remotes>(&remote, &record);
         self.effects.links.push(LinkNews::Cut(remote));
         for (key, _) in self.scan::<Outbox>(&remote)? {
@@ -236,6 +248,7 @@ impl Ctx<'_, '_> {
             if goes_on {
                 (cursor.first_pending, cursor.next_send) = (old.next_send, old.next_send);
                 cursor.highest_received = old.highest_received;
+                (cursor.peer_object, cursor.peer_promise) = (old.peer_object, old.peer_promise);
             }
             cursor.last_object = old.last_object;
             cursor.last_promise = old.last_promise;

@@ -17,7 +17,7 @@ mod validate;
 
 pub(crate) use garbage::RemoteGarbage;
 pub use garbage::{Garbage, tell_garbage};
-pub use meeting::{Greeting, dial_failed, greet, hello, standing_with};
+pub use meeting::{Greeting, dial_failed, greet, hello, offended, standing_with};
 pub use receiving::{Heard, hear, hear_ack, skip_gap};
 pub use room::room_for_calls;
 pub use strangers::{Stranger, StrangerHeard, Strangers, admit};

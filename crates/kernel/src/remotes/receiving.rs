@@ -328,16 +328,27 @@ impl Ctx<'_, '_> {
         Ok(Ok(()))
     }
 
-    /// The reference tells us again what we told it (wire-protocol §3.5).
+    /// The reference tells us again what we told it (wire-protocol §3.5). What it says of a promise that is not settled is no
+    /// echo.
     fn leave_out_echoes(&self, by: Speaker<'_>, batch: &mut Vec<Resolution<RRef>>) -> Result<(), Fault> {
         let mut left = Vec::with_capacity(batch.len());
         for one in batch.drain(..) {
-            if self.check_result(by, one.promise)?.is_ok() {
+            if !self.is_echo(by, one.promise)? {
                 left.push(one);
             }
         }
         *batch = left;
         Ok(())
+    }
+
+    fn is_echo(&self, by: Speaker<'_>, promise: RRef) -> Result<bool, Fault> {
+        Ok(match (self.named(by.remote, promise)?, promise) {
+            (Some(KRef::Promise(id)), _) => self.decider(id)?.is_none(),
+            // What we have forgotten was settled, or the waiting for it has ended.
+            (None, RRef::PromiseImport(number)) => number <= by.cursor.last_promise,
+            (None, RRef::PromiseExport(number)) => number <= by.cursor.peer_promise,
+            _ => false,
+        })
     }
 
     /// The peer settles a promise: at once, or, if later messages could overtake those that went to it, once these have

@@ -1,5 +1,6 @@
 //! L8, L13: kernels of our kind do not accuse each other: a peer is said to have offended, or to have lost its state, only
-//! when a store was lost or set back, one of both was forgotten, or a limit of names was reached.
+//! when a store was lost or set back, one of both was forgotten, a limit of names was reached, or the network has garbled a
+//! frame.
 //!
 //! Lenient: after that anything may be said of it and by it, for good.
 
@@ -11,6 +12,9 @@ use crate::seen::{BeginsWith, KernelNo, Seen};
 use std::collections::BTreeSet;
 use sturdy_kernel::{Effect, Event, Notice, Request};
 use sturdy_store::{Read, Remotes};
+
+/// What is said of a frame that the network has garbled.
+const GARBLED: &str = "the frame is no JSON object";
 
 /// One checker for all kernels.
 pub struct Honest {
@@ -44,6 +48,9 @@ impl Checker for Honest {
                 return Ok(());
             }
             Seen::Outer(Effect::Notice(Notice::PeerRestarted { remote, why })) => (remote, why),
+            Seen::Outer(Effect::Notice(Notice::PeerOffended { why, .. })) if why.contains(GARBLED) => {
+                return Ok(());
+            }
             Seen::Outer(Effect::Notice(Notice::PeerOffended { remote, why })) if !self.low_limits => (remote, why),
             _ => return Ok(()),
         };

@@ -102,6 +102,8 @@ export function buildRootObject(vatPowers, parameters, baggage) {
     async take(from, name) {
       keep(name, await E(kept(from)).gift());
     },
+    // Given away, and not kept.
+    give: to => E(kept(to)).keep('gift', makeDefaultExo('Gift', { unwrap: () => 'a gift' })),
     introduce: (to, name, what) => E(kept(to)).keep(name, kept(what)),
     // Texts where an operator may see them.
     log(text) {
@@ -282,13 +284,17 @@ impl Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.told());
+        }
         // A test that has failed leaves nothing behind.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
 }
 
-fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+/// The lines of an output as they come.
+pub fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
