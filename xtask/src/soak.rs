@@ -94,9 +94,12 @@ pub fn soak(arguments: &[&str]) -> Result<(), String> {
         }
         only => (only, None),
     };
-    // A proof is called by its test, or by what it counts.
-    let is_called = |proof: &Proof| only.iter().any(|word| *word == proof.test || word.replace('-', " ") == proof.unit);
-    let chosen: Vec<&Proof> = PROOFS.iter().filter(|proof| only.is_empty() || is_called(proof)).collect();
+    // A proof is called by its test, or by what it counts if no test is called that.
+    let is_test = |word: &str| PROOFS.iter().any(|proof| proof.test == word);
+    let calls =
+        |word: &str, proof: &Proof| word == proof.test || !is_test(word) && word.replace('-', " ") == proof.unit;
+    let is_called = |proof: &&Proof| only.is_empty() || only.iter().any(|word| calls(word, proof));
+    let chosen: Vec<&Proof> = PROOFS.iter().filter(is_called).collect();
     if chosen.is_empty() {
         let known: Vec<&str> = PROOFS.iter().map(|proof| proof.test).collect();
         return Err(format!("no such proof; there are: {}", known.join(", ")));

@@ -5,15 +5,17 @@
 //! again when the host asks again, never more often.
 //!
 //! Lenient: a heap that is gone waits for nothing; hosts ask again for calls that bear a name, and have given the others
-//! up when the process ended. A redemption of a store that was set back unnoticed may wait for ever (LINK.md).
+//! up when the process ended. When a store that was set back behind our back says something else under a number that it
+//! has forgotten, that is taken for a repetition, and somebody may wait for ever: a known limit (LINK.md).
 
 use super::Checker;
+use super::lines::{Conversation, Lines, Said, digest, said};
 use crate::machine::Machine;
-use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
+use crate::seen::{CrankFate, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
-use sturdy_kernel::{Answer, Effect, Event, Request, Ticket};
+use sturdy_kernel::{Answer, Effect, Event, Request};
 use sturdy_store::{Read, VatCursors, VatStatus, Vats};
-use sturdy_types::{CallId, Delivery, Outcome, RunId, Syscall, VRef, VatId};
+use sturdy_types::{CallId, ConnectionId, Delivery, Outcome, RunId, Syscall, VRef, VatId};
 
 /// What one heap waits for and was told.
 #[derive(Default)]
@@ -34,18 +36,26 @@ struct Call {
 struct Kernel {
     heaps: BTreeMap<(VatId, RunId), Heap>,
     calls: BTreeMap<CallId, Call>,
-    /// Redemptions that are not answered yet.
-    redeems: BTreeSet<Ticket>,
-    /// Calls that wait for the answer to a redemption.
-    redemptions: BTreeSet<CallId>,
 }
 
 /// One checker for all kernels.
 #[derive(Default)]
 pub struct EveryResultEnds {
     kernels: BTreeMap<KernelNo, Kernel>,
-    /// A store was set back.
-    set_back: bool,
+    lines: Lines,
+    /// What was said under each number of each conversation.
+    said: BTreeMap<(KernelNo, Conversation, u64), u64>,
+    /// A store that was set back has said something else under a number that it had forgotten.
+    unnoticed: bool,
+}
+
+impl EveryResultEnds {
+    fn says(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8]) {
+        if let (Said::Message { seq, .. }, Some(conversation)) = (said(frame), self.lines.conversation(connection)) {
+            let digest = digest(frame);
+            self.unnoticed |= *self.said.entry((kernel, conversation, seq)).or_insert(digest) != digest;
+        }
+    }
 }
 
 impl Heap {
@@ -100,14 +110,13 @@ impl Kernel {
     }
 
     /// What is still waited for, by heaps that live.
-    fn open(&self, lives: impl Fn(VatId, RunId) -> bool, set_back: bool) -> Result<(), String> {
+    fn open(&self, lives: impl Fn(VatId, RunId) -> bool) -> Result<(), String> {
         for ((vat, run), heap) in &self.heaps {
             if !heap.waits.is_empty() && lives(*vat, *run) {
                 return Err(format!("{vat} {run:?} was never told of {:?}", heap.waits));
             }
         }
-        let excused = |call: &CallId| set_back && self.redemptions.contains(call);
-        match self.calls.iter().find(|(id, call)| call.asked > 0 && call.settled == 0 && !excused(id)) {
+        match self.calls.iter().find(|(_, call)| call.asked > 0 && call.settled == 0) {
             Some((call, _)) => Err(format!("the result of {call} never came")),
             None => Ok(()),
         }
@@ -120,32 +129,30 @@ impl Checker for EveryResultEnds {
     }
 
     fn see(&mut self, kernel: KernelNo, seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
+        self.lines.see(kernel, seen);
         let known = self.kernels.entry(kernel).or_default();
         match seen {
             Seen::Crank { vat, run, delivery, outcome, fate: CrankFate::Merged } => {
                 known.cranked((*vat, *run), delivery, outcome).map_err(|what| format!("kernel {kernel}: {what}"))?;
             }
-            Seen::Event(Event::Asked(ticket, Request::Redeem { .. })) => {
-                known.redeems.insert(*ticket);
-            }
-            Seen::Outer(Effect::Answer { ticket, answer: Ok(Answer::Called(call)) }) => {
+            Seen::Outer(Effect::Answer { answer: Ok(Answer::Called(call)), .. }) => {
                 known.calls.entry(*call).or_default().asked += 1;
-                if known.redeems.remove(ticket) {
-                    known.redemptions.insert(*call);
-                }
             }
+            Seen::Outer(Effect::Transmit { connection, bytes }) => self.says(kernel, *connection, bytes),
             Seen::Outer(Effect::Settled { call, .. }) => known.settled(*call)?,
             Seen::Event(Event::Asked(_, Request::Acknowledge(call))) => {
                 known.calls.remove(call);
             }
             Seen::Ended => *known = Kernel::default(),
-            Seen::Begun { with: BeginsWith::OldCopy, .. } => self.set_back = true,
             _ => {}
         }
         Ok(())
     }
 
     fn all_answered(&mut self, machines: &[Machine]) -> Result<(), String> {
+        if self.unnoticed {
+            return Ok(()); // whatever waits may wait for what was taken for a repetition
+        }
         for (kernel, known) in &self.kernels {
             let Some(node) = machines.get(*kernel).and_then(Machine::node) else { continue };
             let lives = |vat: VatId, run: RunId| {
@@ -153,7 +160,7 @@ impl Checker for EveryResultEnds {
                     node.store().get::<Vats>(&vat).ok().flatten().map(|vat| vat.status) == Some(VatStatus::Running);
                 runs && node.store().get::<VatCursors>(&vat).ok().flatten().is_some_and(|cursor| cursor.run == run)
             };
-            known.open(lives, self.set_back).map_err(|what| format!("kernel {kernel}: {what}"))?;
+            known.open(lives).map_err(|what| format!("kernel {kernel}: {what}"))?;
         }
         Ok(())
     }
@@ -163,7 +170,10 @@ impl Checker for EveryResultEnds {
 mod tests {
     use super::*;
     use crate::checkers::testing::{says, settled, told};
-    use sturdy_types::CapData;
+    use crate::seen::{BeginsWith, Process};
+    use sturdy_kernel::Ticket;
+    use sturdy_remote::Side;
+    use sturdy_types::{CapData, Incarnation};
 
     const PROMISE: VRef = VRef::PromiseImport(4);
 
@@ -180,7 +190,7 @@ mod tests {
     }
 
     fn open(checker: &EveryResultEnds) -> Result<(), String> {
-        checker.kernels[&0].open(|_, _| true, false)
+        checker.kernels[&0].open(|_, _| true)
     }
 
     #[test]
@@ -191,7 +201,7 @@ mod tests {
         assert!(checker.see(0, &notify(), &[]).is_err(), "told twice");
         let waiting = after(std::slice::from_ref(&subscribed));
         assert!(open(&waiting).is_err());
-        assert!(waiting.kernels[&0].open(|_, _| false, false).is_ok(), "the heap is gone");
+        assert!(waiting.kernels[&0].open(|_, _| false).is_ok(), "the heap is gone");
         assert!(open(&after(&[subscribed, Seen::Ended, says(1, vec![])])).is_ok(), "the process is gone");
     }
 
@@ -219,19 +229,34 @@ mod tests {
         assert!(open(&after(&[called, acknowledge])).is_ok());
     }
 
+    /// What comes under a number that was heard before is taken for a repetition, so its sender waits in vain.
     #[test]
-    fn only_a_redemption_may_wait_for_ever_and_only_if_a_store_was_set_back() {
-        let redeem = |set_back: bool, redeems: bool| {
-            let mut checker = EveryResultEnds { set_back, ..EveryResultEnds::default() };
-            let known = checker.kernels.entry(0).or_default();
-            if redeems {
-                known.redeems.insert(Ticket(1));
+    fn a_store_that_was_set_back_is_known_by_its_numbers() {
+        let says = |frames: &[&str]| {
+            let mut checker = EveryResultEnds::default();
+            let line = ConnectionId(1);
+            for (kernel, other, side) in [(0, "peer1", Side::Dialler), (1, "peer0", Side::Listener)] {
+                let begun = Seen::Begun {
+                    with: BeginsWith::ItsStore,
+                    process: Process { branch: 0, boot: 1 },
+                    incarnation: Incarnation([u8::try_from(kernel).expect("small"); 16]),
+                    back_to: 0,
+                };
+                let connected = Event::Connected { connection: line, peer: other.into(), side };
+                for seen in [begun, Seen::Event(connected)] {
+                    checker.see(kernel, &seen, &[]).expect("nothing is wrong");
+                }
             }
-            let called = Effect::Answer { ticket: Ticket(1), answer: Ok(Answer::Called(CallId(7))) };
-            checker.see(0, &Seen::Outer(called), &[]).expect("it may be asked");
-            checker.kernels[&0].open(|_, _| true, checker.set_back)
+            let hello = "{\"method\":\"handshakeAck\",\"params\":{\"incarnationId\":\"1\",\"sturdy\":{\"version\":1,\"conversation\":1,\"saw\":null,\"firstPending\":1,\"nextSend\":1,\"highestReceived\":0}}}";
+            for frame in [&[hello], frames].concat() {
+                let bytes = frame.as_bytes().to_vec();
+                checker
+                    .see(1, &Seen::Outer(Effect::Transmit { connection: line, bytes }), &[])
+                    .expect("it may be said");
+            }
+            checker.unnoticed
         };
-        assert!(redeem(true, true).is_ok());
-        assert!(redeem(true, false).is_err() && redeem(false, true).is_err());
+        let [one, other] = [r#"{"seq":1,"method":"x","params":[]}"#, r#"{"seq":1,"method":"y","params":[]}"#];
+        assert!(!says(&[one, one]) && says(&[one, other]));
     }
 }
