@@ -92,6 +92,16 @@ pub struct World {
     trace: Trace,
     report: Report,
     healing: bool,
+    /// Messages and redemptions that were carried, in whole frames.
+    calls_carried: u64,
+    /// See `healing`: a ring of promises over several kernels unfolds for ever.
+    unfolds: bool,
+}
+
+/// Whether a frame asks for something, as far as it is whole.
+fn calls(frame: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(frame);
+    text.contains("\"params\":[\"message\"") || text.contains("\"method\":\"redeemURL\"")
 }
 
 impl World {
@@ -120,6 +130,8 @@ impl World {
             trace: Trace::new(to),
             report: Report::default(),
             healing: false,
+            calls_carried: 0,
+            unfolds: false,
             plan,
         }
     }
@@ -341,6 +353,7 @@ impl World {
     /// The next frame of a way arrives.
     fn carry(&mut self, way: crate::network::Way) -> Step {
         let Some((to, frame)) = self.network.take(way) else { return Ok(()) };
+        self.calls_carried += u64::from(calls(&frame));
         let frame =
             if self.plan.pieces { crate::network::in_pieces(&frame, self.dice.below(frame.len())) } else { frame };
         self.event(to, Event::Received { connection: way.0, frame })

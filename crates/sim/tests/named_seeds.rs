@@ -98,3 +98,9 @@ fn a_refusal_of_a_stranger_that_gets_a_record_is_said_again() {
 fn a_store_that_was_set_back_unnoticed_keeps_the_rest_of_its_promises() {
     hold(&[2643, 15296, 19509]);
 }
+
+/// Known limit (LINK.md), not mended: promises of three kernels that are settled with each other are told round and round.
+#[test]
+fn a_ring_of_promises_over_three_kernels_unfolds() {
+    hold(&[22278]);
+}

@@ -1,6 +1,9 @@
 //! The end of a run: nothing goes wrong any more, everything comes to rest, and then everybody lets go of everything.
 //!
 //! What must hold then is the checkers' business; that it comes to rest at all is checked here (liveness).
+//!
+//! Lenient: a ring of promises that are settled with each other, over three kernels or more, is told round and round (a known
+//! limit, LINK.md). A world in which rings are allowed and nothing but settlements moves any more ends there.
 
 use super::{Step, World};
 use crate::checkers::Violation;
@@ -17,6 +20,13 @@ const WORK: usize = 50_000;
 impl World {
     /// Heals, comes to rest, lets go.
     pub(super) fn heal(&mut self) -> Step {
+        match self.heal_and_let_go() {
+            Err(_) if self.unfolds => Ok(()),
+            done => done,
+        }
+    }
+
+    fn heal_and_let_go(&mut self) -> Step {
         self.begin_step(self.plan.steps + 1);
         self.healing = true;
         for knob in [&self.knobs.fails, &self.knobs.illegal, &self.knobs.exits] {
@@ -108,7 +118,11 @@ impl World {
 
     /// Until nothing is due, nothing is on its way and nobody waits for time to pass.
     pub(super) fn settle(&mut self) -> Step {
-        for _ in 0..ROUNDS {
+        let mut calls_at_half = 0;
+        for round in 0..ROUNDS {
+            if round == ROUNDS / 2 {
+                calls_at_half = self.calls_carried;
+            }
             for kernel in 0..self.machines.len() {
                 let mut left = WORK;
                 while self.work(kernel)? || self.serve(kernel)? {
@@ -143,6 +157,7 @@ impl World {
                 }
             }
         }
+        self.unfolds = self.plan.rings && self.machines.len() > 2 && self.calls_carried == calls_at_half;
         Err(self.violation("liveness", "the world does not come to rest"))
     }
 
