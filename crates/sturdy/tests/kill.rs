@@ -3,11 +3,15 @@
 //! The short form runs with every `cargo test`; `STURDY_KILLS=300` makes the long one, `STURDY_SEED` repeats one. The
 //! seed decides what is called and how long each process lives; where exactly the kill strikes is the machine's.
 
+#[path = "common/chance.rs"]
+mod chance;
+
+use chance::Chance;
 use std::hint::spin_loop;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use sturdy_daemon::{GroupState, group_state_at_death};
 
 const SUPPLY: i64 = 1_000;
@@ -22,27 +26,6 @@ fn sturdy(arguments: &[&str], home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sturdy"));
     command.args(arguments).arg("--home").arg(home).stdin(Stdio::null());
     command
-}
-
-/// A small generator (`SplitMix64`): the same seed, the same calls.
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let nanos = || since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos());
-        let seed = std::env::var("STURDY_SEED").map_or_else(|_| nanos(), |text| text.parse().unwrap());
-        println!("seed {seed} (repeat with STURDY_SEED={seed})");
-        Self(seed)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
 }
 
 /// One transfer, as the model sees it: gold from Alice to Bob, or back if negative.

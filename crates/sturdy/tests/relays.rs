@@ -8,10 +8,11 @@
 mod common;
 
 use common::Place;
+use common::chance::Chance;
 use common::kernels::{Kernel, TCP};
 use serde_json::Value;
 use std::hint::spin_loop;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 const BANK: &str = include_str!("kills/bank.js");
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
@@ -20,27 +21,6 @@ const WEB: &str = "/ip4/127.0.0.1/tcp/0/ws";
 const LINES: u64 = 8;
 /// Microseconds that a relay may live after somebody's first answer.
 const LIFE_US: u64 = 30_000;
-
-/// A small generator (`SplitMix64`): the same seed, the same requests.
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let fresh = || since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos());
-        let seed = std::env::var("STURDY_SEED").map_or_else(|_| fresh(), |text| text.parse().unwrap());
-        println!("seed {seed} (repeat with STURDY_SEED={seed})");
-        Self(seed)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
 
 fn bank() -> Place {
     let place = Place::new();

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod chance;
 pub mod kernels;
 
 use std::io::{BufRead, BufReader, Write};

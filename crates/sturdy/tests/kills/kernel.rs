@@ -9,34 +9,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// A process that says nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Where kernels listen. It is not where the proxies are, so that kernels do not learn from each other how to go round them.
 pub const HOST: &str = "127.0.0.2";
-
-/// A small generator (`SplitMix64`): the same seed, the same requests.
-pub struct Chance(u64);
-
-impl Chance {
-    pub fn new() -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let nanos = || since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos());
-        let seed = std::env::var("STURDY_SEED").map_or_else(|_| nanos(), |text| text.parse().unwrap());
-        println!("seed {seed} (repeat with STURDY_SEED={seed})");
-        Self(seed)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
 
 /// One kernel and the process that runs it, if one does.
 pub struct Kernel {

@@ -4,10 +4,13 @@
 //! The short form runs with every `cargo test`; `STURDY_PEER_KILLS=300` makes the long one, `STURDY_SEED` repeats one.
 //! The seed decides what is asked, who is killed and how long it lives; where exactly a kill strikes is the machine's.
 
+#[path = "../common/chance.rs"]
+mod chance;
 mod kernel;
 mod proxy;
 
-use kernel::{Chance, Kernel, Two};
+use chance::Chance;
+use kernel::{Kernel, Two};
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
