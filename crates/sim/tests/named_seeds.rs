@@ -96,7 +96,7 @@ fn a_refusal_of_a_stranger_that_gets_a_record_is_said_again() {
 /// before it met its peer again; the peer had heard something else under the number of a redemption, which waits for ever.
 #[test]
 fn a_store_that_was_set_back_unnoticed_keeps_the_rest_of_its_promises() {
-    hold(&[2643, 15296, 19509]);
+    hold(&[2643, 15296, 19509, 25861]);
 }
 
 /// Known limit (LINK.md), not mended: promises of three kernels that are settled with each other are told round and round.

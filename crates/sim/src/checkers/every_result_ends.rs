@@ -5,16 +5,17 @@
 //! again when the host asks again, never more often.
 //!
 //! Lenient: a heap that is gone waits for nothing; hosts ask again for calls that bear a name, and have given the others
-//! up when the process ended. When a store that was set back behind our back says something else under a number that it
-//! has forgotten, that is taken for a repetition, and somebody may wait for ever: a known limit (LINK.md).
+//! up when the process ended. A store that was set back behind our back gives numbers that it has forgotten to other
+//! messages. If it has as many as it has forgotten before it meets the peer again, they are taken for repetitions; if it has
+//! forgotten the peer, it may use a name of a promise again: then somebody may wait for ever, a known limit (LINK.md).
 
 use super::Checker;
-use super::lines::{Conversation, Lines, Said, digest, said};
-use crate::machine::Machine;
-use crate::seen::{CrankFate, KernelNo, Seen};
+use super::lines::{Lines, Said, said};
+use crate::machine::{Machine, peer};
+use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Answer, Effect, Event, Request};
-use sturdy_store::{Read, VatCursors, VatStatus, Vats};
+use sturdy_store::{Read, RemoteCursors, Remotes, RemotesByPeer, VatCursors, VatStatus, Vats};
 use sturdy_types::{CallId, ConnectionId, Delivery, Outcome, RunId, Syscall, VRef, VatId};
 
 /// What one heap waits for and was told.
@@ -43,18 +44,48 @@ struct Kernel {
 pub struct EveryResultEnds {
     kernels: BTreeMap<KernelNo, Kernel>,
     lines: Lines,
-    /// What was said under each number of each conversation.
-    said: BTreeMap<(KernelNo, Conversation, u64), u64>,
-    /// A store that was set back has said something else under a number that it had forgotten.
-    unnoticed: bool,
+    /// The highest number that was said, by each kernel, to each, in each conversation.
+    said: BTreeMap<(KernelNo, KernelNo, u64), u64>,
+    /// The same for what a store has forgotten that was set back.
+    forgotten: BTreeMap<(KernelNo, KernelNo, u64), u64>,
+}
+
+/// The number of a kernel's conversation with another, and the number that its next message gets there.
+fn stands(machine: &Machine, other: KernelNo) -> Option<(u64, u64)> {
+    let store = machine.node()?.store();
+    let remote = store.get::<RemotesByPeer>(&peer(other)).ok()??;
+    let (record, cursor) = (store.get::<Remotes>(&remote).ok()??, store.get::<RemoteCursors>(&remote).ok()??);
+    Some((record.conversation, cursor.next_send))
 }
 
 impl EveryResultEnds {
     fn says(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8]) {
-        if let (Said::Message { seq, .. }, Some(conversation)) = (said(frame), self.lines.conversation(connection)) {
-            let digest = digest(frame);
-            self.unnoticed |= *self.said.entry((kernel, conversation, seq)).or_insert(digest) != digest;
+        if let (Said::Message { seq, .. }, Some(conversation), Some(other)) =
+            (said(frame), self.lines.conversation(connection), self.lines.other_end(connection, kernel))
+        {
+            let highest = self.said.entry((kernel, other, conversation.number)).or_default();
+            *highest = seq.max(*highest);
         }
+    }
+
+    fn is_set_back(&mut self, kernel: KernelNo, machine: &Machine) {
+        for ((of, other, number), highest) in self.said.iter().filter(|((of, ..), _)| *of == kernel) {
+            let forgotten = match stands(machine, *other) {
+                // The peer is a stranger again, and shows at which number it stands: what was forgotten are its names.
+                None => 0,
+                Some((now, next)) if now == *number && next <= *highest => *highest,
+                Some(_) => continue,
+            };
+            self.forgotten.insert((*of, *other, *number), forgotten);
+        }
+    }
+
+    /// Whether a store has given every number that it had forgotten to something else, and the conversation goes on.
+    fn is_unnoticed(&self, machines: &[Machine]) -> bool {
+        self.forgotten.iter().any(|((of, other, number), highest)| {
+            let stands = machines.get(*of).and_then(|machine| stands(machine, *other));
+            stands.is_some_and(|(now, next)| now == *number && next > *highest)
+        })
     }
 }
 
@@ -128,7 +159,7 @@ impl Checker for EveryResultEnds {
         "every_result_ends"
     }
 
-    fn see(&mut self, kernel: KernelNo, seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
+    fn see(&mut self, kernel: KernelNo, seen: &Seen, machines: &[Machine]) -> Result<(), String> {
         self.lines.see(kernel, seen);
         let known = self.kernels.entry(kernel).or_default();
         match seen {
@@ -144,13 +175,18 @@ impl Checker for EveryResultEnds {
                 known.calls.remove(call);
             }
             Seen::Ended => *known = Kernel::default(),
+            Seen::Begun { with: BeginsWith::OldCopy, .. } => {
+                if let Some(machine) = machines.get(kernel) {
+                    self.is_set_back(kernel, machine);
+                }
+            }
             _ => {}
         }
         Ok(())
     }
 
     fn all_answered(&mut self, machines: &[Machine]) -> Result<(), String> {
-        if self.unnoticed {
+        if self.is_unnoticed(machines) {
             return Ok(()); // whatever waits may wait for what was taken for a repetition
         }
         for (kernel, known) in &self.kernels {
@@ -170,10 +206,8 @@ impl Checker for EveryResultEnds {
 mod tests {
     use super::*;
     use crate::checkers::testing::{says, settled, told};
-    use crate::seen::{BeginsWith, Process};
     use sturdy_kernel::Ticket;
-    use sturdy_remote::Side;
-    use sturdy_types::{CapData, Incarnation};
+    use sturdy_types::CapData;
 
     const PROMISE: VRef = VRef::PromiseImport(4);
 
@@ -227,36 +261,5 @@ mod tests {
         assert!([&result, &result].into_iter().any(|result| again.see(0, result, &[]).is_err()));
         let acknowledge = Seen::Event(Event::Asked(Ticket(2), Request::Acknowledge(CallId(7))));
         assert!(open(&after(&[called, acknowledge])).is_ok());
-    }
-
-    /// What comes under a number that was heard before is taken for a repetition, so its sender waits in vain.
-    #[test]
-    fn a_store_that_was_set_back_is_known_by_its_numbers() {
-        let says = |frames: &[&str]| {
-            let mut checker = EveryResultEnds::default();
-            let line = ConnectionId(1);
-            for (kernel, other, side) in [(0, "peer1", Side::Dialler), (1, "peer0", Side::Listener)] {
-                let begun = Seen::Begun {
-                    with: BeginsWith::ItsStore,
-                    process: Process { branch: 0, boot: 1 },
-                    incarnation: Incarnation([u8::try_from(kernel).expect("small"); 16]),
-                    back_to: 0,
-                };
-                let connected = Event::Connected { connection: line, peer: other.into(), side };
-                for seen in [begun, Seen::Event(connected)] {
-                    checker.see(kernel, &seen, &[]).expect("nothing is wrong");
-                }
-            }
-            let hello = "{\"method\":\"handshakeAck\",\"params\":{\"incarnationId\":\"1\",\"sturdy\":{\"version\":1,\"conversation\":1,\"saw\":null,\"firstPending\":1,\"nextSend\":1,\"highestReceived\":0}}}";
-            for frame in [&[hello], frames].concat() {
-                let bytes = frame.as_bytes().to_vec();
-                checker
-                    .see(1, &Seen::Outer(Effect::Transmit { connection: line, bytes }), &[])
-                    .expect("it may be said");
-            }
-            checker.unnoticed
-        };
-        let [one, other] = [r#"{"seq":1,"method":"x","params":[]}"#, r#"{"seq":1,"method":"y","params":[]}"#];
-        assert!(!says(&[one, one]) && says(&[one, other]));
     }
 }
