@@ -92,6 +92,12 @@ fn a_refusal_of_a_stranger_that_gets_a_record_is_said_again() {
     hold(&[18218]);
 }
 
+/// A refusal was repeated to a stranger in the group in which the stranger acknowledged it and got a record.
+#[test]
+fn a_repeated_refusal_may_come_after_its_acknowledgement() {
+    hold(&[36656]);
+}
+
 /// Known limit (LINK.md), not mended: a store was set back behind our back and filled the numbers that it had forgotten
 /// before it met its peer again; the peer had heard something else under the number of a redemption, which waits for ever.
 #[test]

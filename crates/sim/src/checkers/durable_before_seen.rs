@@ -59,6 +59,8 @@ fn leaves(disk: &Store, other: KernelNo, conversation: Option<u64>, frame: &[u8]
             }
             Ok(())
         }
+        // Said again to a stranger, which has acknowledged it and got a record before that was durable.
+        (Said::Message { seq, .. }, Some(at)) if refuses(frame) && seq < at.cursor.first_pending => Ok(()),
         (Said::Message { seq, ack }, Some(at)) if present(&at) => {
             let row = disk.get::<Outbox>(&(at.remote, seq)).ok().flatten();
             if row.as_ref().map(String::as_bytes) != Some(frame) {
