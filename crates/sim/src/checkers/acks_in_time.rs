@@ -7,11 +7,11 @@
 
 use super::Checker;
 use super::lines::{Lines, Said, said};
+use super::standing::standing;
 use crate::machine::{Machine, peer};
 use crate::seen::{KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Effect, Event};
-use sturdy_store::{Read, RemoteCursors, Remotes, RemotesByPeer, Store};
 use sturdy_types::{ConnectionId, Millis};
 
 /// How long an acknowledgement may wait.
@@ -40,13 +40,6 @@ pub struct AcksInTime {
     /// Connections that a kernel has bound: a repeated greeting changes nothing.
     greeted: BTreeSet<(KernelNo, ConnectionId)>,
     owes: BTreeMap<KernelNo, BTreeMap<KernelNo, Owes>>,
-}
-
-/// The present conversation with a peer, and the highest number received in it.
-fn standing(store: &Store, other: KernelNo) -> Option<(u64, u64)> {
-    let remote = store.get::<RemotesByPeer>(&peer(other)).ok()??;
-    let record = store.get::<Remotes>(&remote).ok()??;
-    Some((record.conversation, store.get::<RemoteCursors>(&remote).ok()??.highest_received))
 }
 
 impl Owes {
@@ -109,7 +102,7 @@ impl AcksInTime {
     /// A connection is bound, or, without a name, goes.
     fn changes(&mut self, kernel: KernelNo, other: KernelNo, bound: Option<ConnectionId>, machines: &[Machine]) {
         let store = machines.get(kernel).and_then(Machine::node).map(sturdy_node::Node::store);
-        let highest = store.and_then(|store| standing(store, other)).map_or(0, |(_, highest)| highest);
+        let highest = store.and_then(|store| standing(store, &peer(other))).map_or(0, |at| at.cursor.highest_received);
         let owes = self.owes.entry(kernel).or_default().entry(other).or_default();
         let bound = bound.or(owes.bound);
         owes.begins_anew(bound, highest);
@@ -130,9 +123,9 @@ impl AcksInTime {
         for (&other, owes) in self.owes.entry(kernel).or_default() {
             let Some(bound) = owes.bound.filter(|_| owes.heard) else { continue };
             let spoken = self.lines.conversation(bound).map(|conversation| conversation.number);
-            match standing(store, other) {
-                Some((conversation, highest)) if Some(conversation) == spoken => {
-                    let held = owes.is_held_to(machine.now(), highest);
+            match standing(store, &peer(other)) {
+                Some(at) if Some(at.record.conversation) == spoken => {
+                    let held = owes.is_held_to(machine.now(), at.cursor.highest_received);
                     held.map_err(|what| format!("kernel {kernel}, to kernel {other}: {what}"))?;
                 }
                 _ => owes.begins_anew(Some(bound), 0),

@@ -7,12 +7,13 @@
 
 use super::Checker;
 use super::lines::{Said, said};
+use super::standing::{Standing, standing};
 use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::seen::{KernelNo, Seen};
 use std::collections::BTreeMap;
 use sturdy_kernel::{Effect, Event};
-use sturdy_store::{Read, RemoteCursors, RemoteState, Remotes, RemotesByPeer, Store};
+use sturdy_store::{RemoteState, Store};
 use sturdy_types::{ConnectionId, KernelLimits};
 
 /// A connection of one kernel.
@@ -31,11 +32,9 @@ pub struct Consumed {
 }
 
 /// The present conversation with a peer that is talked to, and the highest number received in it.
-fn standing(store: &Store, peer: &str) -> Option<(u64, u64)> {
-    let remote = store.get::<RemotesByPeer>(&peer.to_owned()).ok()??;
-    let record = store.get::<Remotes>(&remote).ok()??;
-    let open = record.state == RemoteState::Open;
-    open.then_some((record.conversation, store.get::<RemoteCursors>(&remote).ok()??.highest_received))
+fn received(store: &Store, peer: &str) -> Option<(u64, u64)> {
+    let Standing { record, cursor, .. } = standing(store, peer)?;
+    (record.state == RemoteState::Open).then_some((record.conversation, cursor.highest_received))
 }
 
 impl Consumed {
@@ -50,7 +49,7 @@ impl Consumed {
     fn heard(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8], store: &Store) {
         let Said::Message { seq, .. } = said(frame) else { return };
         let Some(line) = self.lines.get_mut(&(kernel, connection)) else { return };
-        match standing(store, &line.peer) {
+        match received(store, &line.peer) {
             Some((conversation, highest)) if highest == seq => line.speaks_for = Some(conversation),
             Some((conversation, highest)) if highest + 1 == seq && line.speaks_for == Some(conversation) => {
                 line.left = Some(seq);
@@ -62,7 +61,7 @@ impl Consumed {
     fn committed(&mut self, kernel: KernelNo, store: &Store) -> Result<(), String> {
         for ((_, connection), line) in self.lines.range_mut((kernel, ConnectionId(0))..(kernel + 1, ConnectionId(0))) {
             let Some(seq) = line.left.take() else { continue };
-            if let Some((conversation, highest)) = standing(store, &line.peer)
+            if let Some((conversation, highest)) = received(store, &line.peer)
                 && line.speaks_for == Some(conversation)
                 && highest < seq
             {
@@ -112,6 +111,6 @@ mod tests {
 
     #[test]
     fn a_stranger_has_no_position() {
-        assert_eq!(standing(&empty_store(1), "mallory"), None);
+        assert_eq!(received(&empty_store(1), "mallory"), None);
     }
 }

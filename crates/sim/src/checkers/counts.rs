@@ -12,12 +12,12 @@
 
 use super::Checker;
 use super::lines::kernel_of;
+use super::standing::{Standing, standing};
 use crate::machine::{Machine, peer};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_store::{
-    Outbox, Read, RemoteCursor, RemoteCursors, RemoteNames, RemoteRecord, RemoteRefs, RemoteState, Remotes,
-    RemotesByPeer, Retiring, Store, Withheld,
+    Outbox, Read, RemoteCursor, RemoteNames, RemoteRecord, RemoteRefs, RemoteState, Remotes, Retiring, Store, Withheld,
 };
 use sturdy_types::{KRef, RRef};
 
@@ -55,8 +55,7 @@ struct Side {
 }
 
 fn side(store: &Store, other: KernelNo) -> Option<Side> {
-    let remote = store.get::<RemotesByPeer>(&peer(other)).ok()??;
-    let (record, cursor) = (store.get::<Remotes>(&remote).ok()??, store.get::<RemoteCursors>(&remote).ok()??);
+    let Standing { remote, record, cursor } = standing(store, &peer(other))?;
     let mut names = BTreeMap::new();
     for ((_, rref), kref) in store.scan::<RemoteRefs>(&remote, None, usize::MAX).ok()? {
         let has = match store.get::<RemoteNames>(&(kref, remote)).ok()? {

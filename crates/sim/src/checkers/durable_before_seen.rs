@@ -10,15 +10,14 @@
 use super::Checker;
 use super::facts::Facts;
 use super::lines::{Lines, Said, refuses, said};
+use super::standing::{Standing, standing};
 use crate::actor::MessageName;
 use crate::machine::{Machine, peer};
 use crate::seen::{CrankFate, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Effect, Event, Request};
-use sturdy_store::{
-    CallState, Calls, Outbox, Read, RemoteCursor, RemoteCursors, RemoteRecord, Remotes, RemotesByPeer, Store,
-};
-use sturdy_types::{Delivery, RemoteId, Syscall};
+use sturdy_store::{CallState, Calls, Outbox, Read, RemoteCursor, Store};
+use sturdy_types::{Delivery, Syscall};
 
 /// One checker for all kernels.
 #[derive(Default)]
@@ -31,21 +30,9 @@ pub struct DurableBeforeSeen {
     disk: Option<(KernelNo, Store)>,
 }
 
-struct Standing {
-    remote: RemoteId,
-    record: RemoteRecord,
-    cursor: RemoteCursor,
-}
-
-fn standing(disk: &Store, other: KernelNo) -> Option<Standing> {
-    let remote = disk.get::<RemotesByPeer>(&peer(other)).ok()??;
-    let (record, cursor) = (disk.get::<Remotes>(&remote).ok()??, disk.get::<RemoteCursors>(&remote).ok()??);
-    Some(Standing { remote, record, cursor })
-}
-
 /// What is wrong with a frame that leaves for `other`, as part of the conversation with this number.
 fn leaves(disk: &Store, other: KernelNo, conversation: Option<u64>, frame: &[u8]) -> Result<(), String> {
-    let at = standing(disk, other);
+    let at = standing(disk, &peer(other));
     let present = |at: &Standing| conversation.is_none_or(|number| number == at.record.conversation);
     match (said(frame), at) {
         (Said::Hello { answers: false, stands, .. }, None) if stands.next_send > 1 || stands.highest_received > 0 => {
@@ -179,8 +166,8 @@ impl Checker for DurableBeforeSeen {
 mod tests {
     use super::*;
     use crate::checkers::testing::{deliver, empty_store, hello, name, says, send, told};
-    use sturdy_store::{PeerKind, RemoteState};
-    use sturdy_types::{CallId, CapData, VRef};
+    use sturdy_store::{PeerKind, RemoteCursors, RemoteRecord, RemoteState, Remotes, RemotesByPeer};
+    use sturdy_types::{CallId, CapData, RemoteId, VRef};
 
     fn disk(outbox: &[(u64, &str)], next_send: u64, highest_received: u64) -> Store {
         let mut store = empty_store(1);

@@ -11,11 +11,12 @@
 
 use super::Checker;
 use super::lines::{Lines, Said, said};
+use super::standing::standing;
 use crate::machine::{Machine, peer};
 use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Answer, Effect, Event, Request};
-use sturdy_store::{Read, RemoteCursors, Remotes, RemotesByPeer, VatCursors, VatStatus, Vats};
+use sturdy_store::{Read, VatCursors, VatStatus, Vats};
 use sturdy_types::{CallId, ConnectionId, Delivery, Outcome, RunId, Syscall, VRef, VatId};
 
 /// What one heap waits for and was told.
@@ -52,10 +53,8 @@ pub struct EveryResultEnds {
 
 /// The number of a kernel's conversation with another, and the number that its next message gets there.
 fn stands(machine: &Machine, other: KernelNo) -> Option<(u64, u64)> {
-    let store = machine.node()?.store();
-    let remote = store.get::<RemotesByPeer>(&peer(other)).ok()??;
-    let (record, cursor) = (store.get::<Remotes>(&remote).ok()??, store.get::<RemoteCursors>(&remote).ok()??);
-    Some((record.conversation, cursor.next_send))
+    let at = standing(machine.node()?.store(), &peer(other))?;
+    Some((at.record.conversation, at.cursor.next_send))
 }
 
 impl EveryResultEnds {

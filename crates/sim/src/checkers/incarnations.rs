@@ -10,11 +10,12 @@
 
 use super::Checker;
 use super::lines::{Conversation, Lines, Said, digest, kernel_of, refuses, said};
+use super::standing::{Standing, standing};
 use crate::machine::{Machine, peer};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Effect, Event};
-use sturdy_store::{Read, RemoteCursors, RemoteState, Remotes, RemotesByPeer, Store};
+use sturdy_store::{Read, RemoteState, Remotes, Store};
 use sturdy_types::{ConnectionId, Incarnation};
 
 /// Numbers of one conversation that one kernel has heard.
@@ -123,11 +124,7 @@ impl Incarnations {
 
     /// Compares a kernel's position in its conversation with another with what it heard.
     fn compare(&self, kernel: KernelNo, other: KernelNo, store: &Store) -> Result<(), String> {
-        let Ok(Some(remote)) = store.get::<RemotesByPeer>(&peer(other)) else { return Ok(()) };
-        let (Ok(Some(record)), Ok(Some(cursor))) = (store.get::<Remotes>(&remote), store.get::<RemoteCursors>(&remote))
-        else {
-            return Ok(());
-        };
+        let Some(Standing { record, cursor, .. }) = standing(store, &peer(other)) else { return Ok(()) };
         if cursor.highest_received == 0 {
             return Ok(());
         }

@@ -18,6 +18,7 @@ mod leaks;
 pub mod lines;
 mod money;
 mod only_given;
+pub mod standing;
 #[cfg(test)]
 mod testing;
 

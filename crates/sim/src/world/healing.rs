@@ -8,8 +8,9 @@
 use super::{Step, World};
 use crate::checkers::Violation;
 use crate::checkers::lines::kernel_of;
+use crate::checkers::standing::standing;
 use sturdy_kernel::{Event, Request};
-use sturdy_store::{DecidedBy, Decider, Outbox, Read, RemoteState, Remotes, RemotesByPeer};
+use sturdy_store::{DecidedBy, Decider, Outbox, Read, RemoteState, Remotes};
 
 /// Rounds in which everything must have come to rest.
 const ROUNDS: usize = 3_000;
@@ -100,8 +101,7 @@ impl World {
     /// The conversation of one kernel with another, as it is known there.
     fn conversation(&self, of: usize, with: usize) -> Option<u64> {
         let store = self.machines.get(of)?.node()?.store();
-        let remote = store.get::<RemotesByPeer>(&super::peer(with)).ok().flatten()?;
-        store.get::<Remotes>(&remote).ok().flatten().map(|record| record.conversation)
+        standing(store, &super::peer(with)).map(|at| at.record.conversation)
     }
 
     fn at_rest(&mut self) -> Step {
