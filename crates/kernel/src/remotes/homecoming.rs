@@ -73,7 +73,6 @@ impl Ctx<'_, '_> {
                 let Some((rejected, value)) = self.settlement_known(&settlement)? else { continue };
                 self.delete::<Withheld>(&(remote, id));
                 self.settle(id, rejected, value)?;
-                self.drain()?;
                 self.release_settlement(&settlement)?;
                 again = true;
             }

@@ -3,7 +3,8 @@
 //! What always holds: what is known of a stranger is volatile and bounded, and nothing that it says changes the store,
 //! until it shows a URL that stands for something: that turn writes its incarnation, its position and the reference
 //! together. After a restart of ours the position that it shows is adopted. A message that was refused is acknowledged
-//! only once the stranger has the refusal, so whatever a restart makes us forget is asked again. Deliberately elsewhere: how many strangers are borne, and their connections (`sturdy-node`).
+//! only once the stranger has the refusal, so whatever a restart makes us forget is asked again. Deliberately elsewhere:
+//! how many strangers are borne, and their connections (`sturdy-node`).
 
 use super::LinkNews;
 use crate::blame::{Blame, Fault};
@@ -260,7 +261,7 @@ impl Ctx<'_, '_> {
         self.put::<RemoteCursors>(&remote, &cursor);
         for (seq, refusal) in (first_pending..).zip(&stranger.unacknowledged) {
             self.put::<Outbox>(&(remote, seq), &refusal.text);
-            self.effects.links.push(LinkNews::Wanted(remote)); // it may have hung up
+            self.want(remote); // it may have hung up
         }
         let (conversation, kind) = (stranger.conversation, stranger.kind);
         if let Some(connection) = stranger.connection {
