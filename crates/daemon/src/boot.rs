@@ -139,11 +139,10 @@ fn begin(
         // Without a network the identity is made when a URL needs it.
         None => (whoami(identity_home)?, None),
         Some(network) => {
-            let identity = identity_home
-                .as_deref()
-                .map(identity_file)
-                .as_deref()
-                .map_or_else(new_identity, load_or_create_identity)?;
+            let identity = match &identity_home {
+                Some(home) => load_or_create_identity(&identity_file(home))?,
+                None => new_identity()?,
+            };
             let _runtime = host.enter();
             let network = Network::start(network, *identity.reveal_seed(), config.reporter.clone())?;
             (Whoami::Known(identity.peer_id().to_string()), Some(network))

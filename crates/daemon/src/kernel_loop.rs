@@ -166,8 +166,7 @@ impl KernelLoop {
             self.ask_for_nobody(Request::RegisterService { name, system_only })?;
         }
         if let Some(network) = &mut self.network {
-            network.close_the_closed(&self.node).map_err(Fault::Store)?;
-            network.seek_the_known(&self.node).map_err(Fault::Store)?;
+            network.look_for_the_known(&self.node).map_err(Fault::Store)?;
         }
         self.commit()?;
         // Only now is the death counted; a crash before this line finds the note again.

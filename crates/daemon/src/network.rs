@@ -22,7 +22,7 @@ const URL_HINTS: usize = 8;
 /// Peers without a record whose addresses are remembered.
 const MAX_FOUND: usize = 1024;
 /// Peers that are looked for at the start.
-const MAX_SOUGHT: usize = 256;
+const MAX_SOUGHT: u32 = 256;
 /// From one to the next.
 const SEEK_PAUSE: Duration = Duration::from_millis(500);
 
@@ -357,25 +357,22 @@ impl Network {
         announced.iter().chain(own).take(most).chain(self.relays.iter()).take(URL_HINTS).cloned().collect()
     }
 
-    /// Peers that were closed on purpose stay so.
-    pub(crate) fn close_the_closed(&mut self, node: &Node) -> Result<(), StoreFault> {
-        let all = node.store().scan::<Remotes>(&(), None, usize::MAX)?;
-        for (_, record) in all.into_iter().filter(|(_, record)| record.state == RemoteState::Closed) {
-            self.close(&record.peer);
-        }
-        Ok(())
-    }
-
-    /// Looks for the peers that are known: they may wait for this kernel and not know where it is now. Without hurry, and
-    /// one after the other, because perhaps none of them does.
-    pub(crate) fn seek_the_known(&mut self, node: &Node) -> Result<(), StoreFault> {
-        let all = node.store().scan::<Remotes>(&(), None, usize::MAX)?;
-        let open = all.into_iter().rev().map(|(_, record)| record).filter(|record| record.state == RemoteState::Open);
-        let findable = open.filter(|record| !(record.hints.is_empty() && self.relays.is_empty()));
-        for (record, turn) in findable.take(MAX_SOUGHT).collect::<Vec<_>>().into_iter().zip(0..) {
-            let sought = self.transport.seek(&record.peer, record.hints, SEEK_PAUSE * turn);
-            if sought.is_ok() {
-                self.sought.insert(record.peer);
+    /// Peers that were closed on purpose stay so. The others are looked for: they may wait for this kernel and not know where
+    /// it is now. Without hurry, and one after the other, because perhaps none of them does.
+    pub(crate) fn look_for_the_known(&mut self, node: &Node) -> Result<(), StoreFault> {
+        let mut turn = 0;
+        // Whoever was met last is looked for first.
+        for (_, record) in node.store().scan::<Remotes>(&(), None, usize::MAX)?.into_iter().rev() {
+            let is_findable = !(record.hints.is_empty() && self.relays.is_empty());
+            match record.state {
+                RemoteState::Closed => self.close(&record.peer),
+                RemoteState::Open if is_findable && turn < MAX_SOUGHT => {
+                    if self.transport.seek(&record.peer, record.hints, SEEK_PAUSE * turn).is_ok() {
+                        self.sought.insert(record.peer);
+                    }
+                    turn += 1;
+                }
+                RemoteState::Open | RemoteState::GivenUp => {}
             }
         }
         Ok(())
