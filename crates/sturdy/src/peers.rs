@@ -6,7 +6,7 @@
 use crate::colon::Failed;
 use crate::describe::{self, or_null};
 use crate::out::{self, End};
-use crate::session::{Done, Form, Session, print_json};
+use crate::session::{Done, Form, LONGEST_SHOWN, Session, print_json};
 use crate::show;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,9 +15,6 @@ use sturdy_daemon::{
     WhichUrl,
 };
 use sturdy_types::{json_string, redact_urls};
-
-/// What is longer is not the number of a URL, but perhaps a URL or its secret.
-const LONGEST_NUMBER: usize = 24;
 
 /// What has no value, as the session prints it for programs.
 const UNDEFINED: &str = "{\"@undefined\":true}";
@@ -129,7 +126,7 @@ async fn list(session: &Session) -> Result<Told, Failed> {
 }
 
 async fn revoke(session: &Session, which: &str) -> Result<Told, Failed> {
-    let which = if which.len() > LONGEST_NUMBER || which.contains(':') {
+    let which = if which.len() > LONGEST_SHOWN || which.contains(':') {
         let (url, _) = sturdy_identity::parse_url(which).map_err(|error| Failed::Told(error.to_string()))?;
         WhichUrl::Oid(url.oid)
     } else {

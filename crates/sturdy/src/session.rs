@@ -13,8 +13,8 @@ use sturdy_smallcaps::expr::{Call, Line, Named, RefKind, parse_line};
 use sturdy_smallcaps::{Value, decode};
 use sturdy_types::{KRef, SubclusterId, json_string, redact_urls};
 
-/// Longer than the number of a URL, shorter than its secret.
-const LONGEST_SHOWN: usize = 24;
+/// Longer than the number of a URL, shorter than its secret: what is longer is shown to nobody.
+pub const LONGEST_SHOWN: usize = 24;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
