@@ -149,6 +149,11 @@ pub(crate) struct Overlay {
     gaps: Vec<Option<Gap>>,
 }
 
+/// The table that a key belongs to.
+pub(crate) fn tag_of(key: &[u8]) -> u8 {
+    key.first().copied().unwrap_or(0)
+}
+
 fn value_len(value: Option<&Value>) -> usize {
     value.map_or(0, Value::len)
 }
@@ -233,7 +238,7 @@ impl Overlay {
         let slots = &mut self.slots;
         let found = self.table.find(hash, |&index| slots[index as usize].key == key).copied();
         let new_bytes = value_len(value.as_ref());
-        let tag = key.as_slice().first().copied().unwrap_or(0);
+        let tag = tag_of(key.as_slice());
         if value.is_some()
             && let Some(gap) = &mut self.gaps[usize::from(tag)]
             && gap.from <= key
@@ -335,7 +340,7 @@ impl Overlay {
         let mut dirty = std::mem::take(&mut self.dirty);
         for &index in &dirty {
             let Slot { key, value, .. } = &self.slots[index as usize];
-            let vacancy = &mut self.vacancies[usize::from(key.as_slice().first().copied().unwrap_or(0))];
+            let vacancy = &mut self.vacancies[usize::from(tag_of(key.as_slice()))];
             if value.is_none() && *vacancy == Vacancy::Inhabited {
                 *vacancy = Vacancy::Unknown; // unless others were written
             }
@@ -343,7 +348,7 @@ impl Overlay {
         for &index in &dirty {
             let slot = &mut self.slots[index as usize];
             slot.state = State::Clean;
-            let tag = slot.key.as_slice().first().copied().unwrap_or(0);
+            let tag = tag_of(slot.key.as_slice());
             let order = &mut self.orders[usize::from(tag)];
             order.tail.clear();
             order.sorted.clear();

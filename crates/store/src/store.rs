@@ -7,7 +7,7 @@
 use crate::bytes::{Key, Value};
 use crate::engine::{Engine, EngineError, EngineStats};
 use crate::migrate;
-use crate::overlay::{Batch, Overlay, Vacancy};
+use crate::overlay::{Batch, Overlay, Vacancy, tag_of};
 use crate::record::Corrupt;
 use crate::scan::{Bare, EngineRows, after, end_of, merge};
 use crate::seal;
@@ -219,7 +219,7 @@ impl Store {
         if let Some(known) = overlay.get(hash, key) {
             return use_row(known.bytes());
         }
-        if key.as_slice().first().is_some_and(|&tag| overlay.vacancy(tag) == Vacancy::Vacant) {
+        if overlay.vacancy(tag_of(key.as_slice())) == Vacancy::Vacant {
             return use_row(None);
         }
         let found = self.engine.get(key.as_slice())?;
@@ -239,7 +239,7 @@ impl Store {
         emit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreFault>,
     ) -> Result<(), StoreFault> {
         self.check()?;
-        let tag = start.first().copied().unwrap_or(0);
+        let tag = tag_of(start);
         let mut overlay = self.overlay.borrow_mut();
         if overlay.vacancy(tag) == Vacancy::Unknown {
             let some = !self.engine.scan(&[tag], end_of(&[tag]).as_deref(), 1)?.is_empty();
