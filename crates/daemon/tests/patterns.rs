@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use sturdy_daemon::{
@@ -11,9 +10,8 @@ use sturdy_daemon::{
     Settled, StoreView,
 };
 use sturdy_sim::patterns::crash::round_robin;
-use sturdy_sim::patterns::{Code, NativeCode, Pattern, Road, Trouble, all, native_runtime, play};
+use sturdy_sim::patterns::{Code, NativeCode, Pattern, Road, Trouble, all, javascript_roles, native_runtime, play};
 use sturdy_types::{CallId, CapData, CodeSpec, KRef, ModuleSource};
-use sturdy_vat::Runtime;
 use sturdy_vat_js::load_vat_sources;
 use tempfile::TempDir;
 use tokio::sync::mpsc::unbounded_channel;
@@ -24,25 +22,16 @@ const HANG: Duration = Duration::from_mins(2);
 /// How long nothing happens before vats are asked for garbage, in milliseconds.
 const IDLE_MS: u64 = 20;
 
-/// The roles in JavaScript.
-struct JavaScript(BTreeMap<&'static str, (CodeSpec, Vec<ModuleSource>)>);
+/// The code of each role, and its sources.
+type Roles = Box<dyn Fn(&str) -> (CodeSpec, Vec<ModuleSource>)>;
 
-impl JavaScript {
-    fn shared() -> Rc<dyn Code> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/src/patterns/js");
-        let load = |role| (role, load_vat_sources(&folder.join(format!("{role}.js"))).expect("a vat that loads"));
-        Rc::new(Self(["party", "mint", "agent", "membrane"].map(load).into()))
-    }
+fn javascript() -> Roles {
+    let roles = javascript_roles(|file| load_vat_sources(file).expect("a vat that loads"));
+    Box::new(move |role| roles[role].clone())
 }
 
-impl Code for JavaScript {
-    fn of(&self, role: &str) -> (CodeSpec, Vec<ModuleSource>) {
-        self.0[role].clone()
-    }
-
-    fn runtime(&self) -> Box<dyn Runtime> {
-        unreachable!("the daemon has its own")
-    }
+fn native() -> Roles {
+    Box::new(|role| NativeCode.of(role))
 }
 
 /// A daemon with its place.
@@ -78,7 +67,7 @@ type Outcomes = Arc<Mutex<BTreeMap<(usize, CallId), (bool, CapData<KRef>)>>>;
 /// Daemons that know each other.
 struct DaemonRoad {
     clock: tokio::runtime::Runtime,
-    code: Rc<dyn Code>,
+    roles: Roles,
     kernels: Vec<Kernel>,
     outcomes: Outcomes,
     /// What recounts have found.
@@ -95,7 +84,7 @@ fn trouble(error: RequestError) -> Trouble {
 }
 
 impl DaemonRoad {
-    fn new(kernels: usize, code: Rc<dyn Code>) -> Self {
+    fn new(kernels: usize, roles: Roles) -> Self {
         let clock = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let kernels: Vec<Kernel> = (0..kernels)
             .map(|_| {
@@ -108,7 +97,7 @@ impl DaemonRoad {
             })
             .collect();
         let (outcomes, problems, counted) = Default::default();
-        let road = Self { clock, code, kernels, outcomes, problems, counted };
+        let road = Self { clock, roles, kernels, outcomes, problems, counted };
         for (number, kernel) in road.kernels.iter().enumerate() {
             for (_, other) in road.kernels.iter().enumerate().filter(|(other, _)| *other != number) {
                 let add = Request::AddPeer {
@@ -268,12 +257,12 @@ impl Road for DaemonRoad {
     }
 
     fn code(&self, role: &str) -> (CodeSpec, Vec<ModuleSource>) {
-        self.code.of(role)
+        (self.roles)(role)
     }
 }
 
-fn played(pattern: &Pattern, kernels: usize, code: Rc<dyn Code>) -> Result<(), String> {
-    let mut road = DaemonRoad::new(kernels, code);
+fn played(pattern: &Pattern, kernels: usize, roles: Roles) -> Result<(), String> {
+    let mut road = DaemonRoad::new(kernels, roles);
     let began = Instant::now();
     let played = play(&mut road, pattern, &round_robin(pattern, kernels));
     eprintln!("{} on {kernels}: {:?} in {:?}", pattern.name, played, began.elapsed());
@@ -284,7 +273,7 @@ fn played(pattern: &Pattern, kernels: usize, code: Rc<dyn Code>) -> Result<(), S
 }
 
 /// Every pattern; some at a time, for most of what they do is waiting.
-fn everywhere(kernels: usize, code: fn() -> Rc<dyn Code>) {
+fn everywhere(kernels: usize, roles: fn() -> Roles) {
     let patterns = Mutex::new(all());
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -292,7 +281,7 @@ fn everywhere(kernels: usize, code: fn() -> Rc<dyn Code>) {
             scope.spawn(|| {
                 loop {
                     let Some(pattern) = patterns.lock().expect("nobody has panicked").pop() else { return };
-                    if let Err(failure) = played(&pattern, kernels, code()) {
+                    if let Err(failure) = played(&pattern, kernels, roles()) {
                         failures.lock().expect("nobody has panicked").push(failure);
                     }
                 }
@@ -305,10 +294,10 @@ fn everywhere(kernels: usize, code: fn() -> Rc<dyn Code>) {
 
 #[test]
 fn javascript_vats_on_two_daemons() {
-    everywhere(2, JavaScript::shared);
+    everywhere(2, javascript);
 }
 
 #[test]
 fn native_vats_on_three_daemons() {
-    everywhere(3, NativeCode::shared);
+    everywhere(3, native);
 }

@@ -1,10 +1,9 @@
 //! The corpus of patterns on roads in memory, with JavaScript vats: the same scripts, the same answers, and nothing left.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::rc::Rc;
 use sturdy_sim::patterns::crash::round_robin;
-use sturdy_sim::patterns::{Code, GroupsEnd, SimRoad, all, play};
+use sturdy_sim::patterns::{Code, GroupsEnd, SimRoad, all, javascript_roles, play};
 use sturdy_types::{CodeSpec, ModuleSource, StartSpec, VatId, VatLimits};
 use sturdy_vat::{LogLevel, Runtime, SourceReader, StartedVat, StateReader, StateUnreadable, VatLog};
 use sturdy_vat_js::{JsRuntime, load_vat_sources};
@@ -37,9 +36,7 @@ struct JavaScript(BTreeMap<&'static str, (CodeSpec, Vec<ModuleSource>)>);
 
 impl JavaScript {
     fn shared() -> Rc<dyn Code> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/patterns/js");
-        let load = |role| (role, load_vat_sources(&folder.join(format!("{role}.js"))).expect("a vat that loads"));
-        Rc::new(Self(["party", "mint", "agent", "membrane"].map(load).into()))
+        Rc::new(Self(javascript_roles(|file| load_vat_sources(file).expect("a vat that loads"))))
     }
 }
 

@@ -18,7 +18,7 @@ mod sim_road;
 pub use corpus::all;
 pub use native::runtime as native_runtime;
 pub use play::{Failure, Played, play};
-pub use road::{Code, NativeCode, Road, Trouble};
+pub use road::{Code, NativeCode, Road, Trouble, javascript_roles};
 pub use sim_road::{CrashPoint, GroupsEnd, SimRoad, When};
 
 /// One pattern.

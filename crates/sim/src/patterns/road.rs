@@ -4,6 +4,7 @@
 //! same requests on every road; a road of real processes is another implementation of this trait.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use sturdy_kernel::{Answer, Refused, Request};
 use sturdy_types::{CallId, CapData, CodeSpec, KRef, ModuleSource, RuntimeKind};
@@ -68,6 +69,12 @@ pub trait Code {
 
     /// A runtime for it; each kernel has its own.
     fn runtime(&self) -> Box<dyn Runtime>;
+}
+
+/// The roles that are written in JavaScript, too, each with what `load` makes of its file.
+pub fn javascript_roles<T>(load: impl Fn(&Path) -> T) -> BTreeMap<&'static str, T> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/patterns/js");
+    ["party", "mint", "agent", "membrane"].map(|role| (role, load(&folder.join(format!("{role}.js"))))).into()
 }
 
 /// Vats written in Rust.
