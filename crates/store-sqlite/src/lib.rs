@@ -6,6 +6,7 @@
 
 mod engine;
 mod error;
+mod long;
 mod open;
 
 pub use engine::{IDLE_CHECKPOINT_BYTES, LOG_LIMIT_BYTES, SqliteEngine};
