@@ -15,6 +15,8 @@ const LOCK: &str = "lock";
 
 /// Not even one page of the smallest size fits into less.
 const SMALLEST_FILE_BYTES: u64 = 512;
+/// A log that is no longer holds nothing yet.
+const LOG_HEADER_BYTES: u64 = 32;
 
 /// Marks the file as ours: "Stdy".
 const APPLICATION_ID: i32 = 0x5374_6479;
@@ -99,12 +101,12 @@ pub(crate) fn open_on(vfs: &str, dir: &Path, file_len: FileLen) -> Result<Opened
     Ok(Opened { connection, path, lock: None, file_len })
 }
 
-/// `SQLite` takes a stump of a file for an empty database, and then throws its log away. An empty file without a log is
-/// what a crash during the very first open leaves behind.
+/// `SQLite` takes a stump of a file for an empty database, and then throws its log away. An empty file is what a
+/// crash during the very first open leaves behind, with a log that has begun if another crash follows.
 fn check_len(path: &Path, file_len: &FileLen) -> Result<(), OpenError> {
     let len = file_len(path).unwrap_or(0);
     let log = file_len(&path.with_extension("sqlite-wal")).unwrap_or(0);
-    if len >= SMALLEST_FILE_BYTES || len == 0 && log == 0 {
+    if len >= SMALLEST_FILE_BYTES || len == 0 && log <= LOG_HEADER_BYTES {
         return Ok(());
     }
     let why = format!("it has only {len} bytes and was cut off; restore it from a backup");
