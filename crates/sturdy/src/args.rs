@@ -1,5 +1,6 @@
 //! What can be typed after `sturdy`.
 
+use crate::patience;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -83,6 +84,14 @@ pub struct RunArgs {
     /// several times.
     #[arg(long, value_name = "MULTIADDR", requires = "listen")]
     pub reach: Vec<String>,
+    /// Give a peer up after so many failed attempts to reach it in a row: what it was to answer is rejected with
+    /// CONNECTION_LOST. Without this and --give-up-after it is waited for as long as it takes. `:peers patience` says
+    /// something else for one peer.
+    #[arg(long, value_name = "NUMBER", value_parser = patience::attempts)]
+    pub give_up_attempts: Option<u64>,
+    /// Give a peer up when an attempt to reach it fails so long after the first that failed, for instance 12h or 7d.
+    #[arg(long, value_name = "SPAN", value_parser = patience::millis)]
+    pub give_up_after: Option<u64>,
     /// A name for the call: the same name again is the same call, in this run or a later one. It is made once, and
     /// its answer is printed each time, until --forget (or a day after it was answered). Use it to repeat a call
     /// safely when you do not know whether it was made.
@@ -189,6 +198,17 @@ pub enum PeersAction {
     GiveUp {
         /// Its peer id.
         peer: String,
+    },
+    /// Say how long a peer that cannot be reached is waited for. What is not given is as `sturdy run` says for all.
+    Patience {
+        /// Its peer id.
+        peer: String,
+        /// Give it up after so many failed attempts in a row, or never.
+        #[arg(long, value_name = "NUMBER", value_parser = patience::attempts)]
+        attempts: Option<u64>,
+        /// Give it up when an attempt fails so long after the first that failed, for instance 12h or 7d, or never.
+        #[arg(long, value_name = "SPAN", value_parser = patience::millis)]
+        after: Option<u64>,
     },
     /// Let go of everything that a peer holds here, and of everything that it gave.
     Forget {

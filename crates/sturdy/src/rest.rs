@@ -6,7 +6,7 @@ use crate::identity;
 use crate::out::{self, End};
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
-use sturdy_daemon::{Request, RestError, RestingKernel, WhichUrl, identity_file};
+use sturdy_daemon::{Patience, Request, RestError, RestingKernel, WhichUrl, identity_file};
 use sturdy_types::{UrlId, json_string};
 
 fn open(place: &StorePlace) -> Result<RestingKernel, End> {
@@ -67,6 +67,12 @@ pub fn peers(args: &PeersArgs) -> Result<(), End> {
             let peer = identity::peer_id(peer)?;
             open(&args.place)?.change(Request::GiveUp(peer.clone())).map_err(End::of)?;
             done(&args.place, &format!("{peer} is not waited for any more; what it was to answer was rejected"))
+        }
+        Some(PeersAction::Patience { peer, attempts, after }) => {
+            let peer = identity::peer_id(peer)?;
+            let patience = Patience { max_attempts: *attempts, give_up_after_ms: *after };
+            open(&args.place)?.change(Request::SetPatience { peer: peer.clone(), patience }).map_err(End::of)?;
+            done(&args.place, &format!("{peer} is waited for as was said"))
         }
         Some(PeersAction::Forget { peer }) => {
             let peer = identity::peer_id(peer)?;

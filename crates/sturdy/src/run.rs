@@ -58,6 +58,8 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
         let (listen, relays, reached_at) = (args.listen.clone(), args.relay.clone(), args.reach.clone());
         config.network = Some(NetworkConfig { listen, relays, reached_at, ..NetworkConfig::default() });
     }
+    config.kernel_limits.give_up_attempts = args.give_up_attempts;
+    config.kernel_limits.give_up_after_ms = args.give_up_after;
     let ending = ending_signal(); // before anything is shown: who sees something may send a signal
     let daemon = Daemon::start(config).await.map_err(End::of)?;
     let kernel = daemon.handle();

@@ -279,6 +279,40 @@ fn a_peer_is_closed_and_reconnected() {
 }
 
 #[test]
+fn a_peer_that_is_not_reached_is_given_up_as_the_operator_has_said() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    b.end();
+    a.kill();
+    // For all peers, by number: the call that waits is told.
+    let mut b = Kernel::start(&home_b, &["--listen", TCP, "--give-up-attempts", "2"]);
+    let peers = b.ask(":peers");
+    assert_eq!((&peers[0]["giveUpAttempts"], &peers[0]["ownPatience"]), (&2.into(), &false.into()), "{peers}");
+    let why = b.refuse("root.call('alice', 'name', [])");
+    assert!(why.contains("CONNECTION_LOST") && why.contains("not reached 2 times"), "{why}");
+    assert_eq!(b.ask(":peers")[0]["state"], "given up");
+    b.end();
+    // When somebody is back, so is the conversation; then for one peer, by time, stronger than what is said for all.
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP, "--give-up-attempts", "1000000"]);
+    acquaint(&mut a, &mut b);
+    a.kill();
+    b.ask(":peers patience r1 --after 0s");
+    let peers = b.ask(":peers");
+    assert_eq!((&peers[0]["giveUpAfterMs"], &peers[0]["giveUpAttempts"]), (&0.into(), &1_000_000.into()), "{peers}");
+    assert!(b.refuse("root.call('alice', 'name', [])").contains("CONNECTION_LOST"));
+    for mistake in ["patience", "patience r9", "patience r1 --after", "patience r1 --after soon", "patience r1 3"] {
+        b.refuse(&format!(":peers {mistake}"));
+    }
+    for wrong in [["--give-up-attempts", "0"], ["--give-up-after", "soon"]] {
+        let refused = home_a.run("cluster.json", &wrong);
+        assert!(refused.status.code() == Some(2) && common::text(&refused.stderr).contains(wrong[1]), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_kernel_without_a_network_says_so() {
     let home = party("A");
     let run = home.pipe("cluster.json", &["--json"], ":url issue root\n:peers\n");

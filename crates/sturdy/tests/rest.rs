@@ -141,6 +141,21 @@ fn peers_are_listed_given_up_and_forgotten() {
     assert!(listed.contains(PEER) && listed.contains("open, not met yet") && listed.contains("192.0.2.1"), "{listed}");
     let listed = json(&good(&command(&place, &["peers", "list", "--json"])));
     assert_eq!((&listed["peer"], &listed["state"]), (&PEER.into(), &"open".into()));
+    // How long it is waited for stays until something else is said.
+    assert_eq!((&listed["giveUpAttempts"], &listed["ownPatience"]), (&Value::Null, &false.into()), "{listed}");
+    good(&command(&place, &["peers", "patience", PEER, "--attempts", "3", "--after", "7d"]));
+    let told = good(&command(&place, &["peers"]));
+    assert!(told.contains("given up after 3 failed attempts or 7d without it (its own policy)"), "{told}");
+    let told = json(&good(&command(&place, &["peers", "--json"])));
+    assert_eq!((&told["giveUpAttempts"], &told["giveUpAfterMs"]), (&3.into(), &604_800_000.into()), "{told}");
+    good(&command(&place, &["peers", "patience", PEER, "--attempts", "never"]));
+    assert!(good(&command(&place, &["peers"])).contains("never given up (its own policy)"));
+    good(&command(&place, &["peers", "patience", PEER]));
+    assert!(!good(&command(&place, &["peers"])).contains("given up"));
+    for (option, value) in [("--attempts", "0"), ("--attempts", "many"), ("--after", "7"), ("--after", "soon")] {
+        let refused = command(&place, &["peers", "patience", PEER, option, value]);
+        assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("never"), "{refused:?}");
+    }
     assert!(good(&command(&place, &["peers", "give-up", PEER])).contains("not waited for any more"));
     assert_eq!(json(&good(&command(&place, &["peers", "--json"])))["state"], "given up");
     assert!(good(&command(&place, &["peers", "forget", PEER])).contains("was forgotten"));
