@@ -256,6 +256,30 @@ fn urls_say_how_a_kernel_is_reached_from_outside() {
 }
 
 #[test]
+fn an_address_that_cannot_be_listened_on_is_told_with_the_reason() {
+    let (home, taken) = (party("A"), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let taken_udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (tcp, udp) = (taken.local_addr().unwrap().port(), taken_udp.local_addr().unwrap().port());
+    for (address, why, advice) in [
+        (format!("/ip4/127.0.0.1/tcp/{tcp}"), "in use", "another program listens there"),
+        (format!("/ip4/127.0.0.1/tcp/{tcp}/ws"), "in use", "another program listens there"),
+        (format!("/ip4/127.0.0.1/udp/{udp}/quic-v1"), "in use", "another program listens there"),
+        ("/ip4/192.0.2.1/tcp/0".to_owned(), "os error", "this machine does not have that address"),
+    ] {
+        for refused in [
+            home.run("cluster.json", &["--listen", &address]),
+            home.command(&["relay", "--listen", &address, "--key", "key"]).output().unwrap(),
+        ] {
+            let told = common::text(&refused.stderr);
+            assert!(!refused.status.success(), "{told}");
+            for part in [&format!("cannot listen on {address}: "), why, advice] {
+                assert!(told.contains(part), "`{part}` is not in {told}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_peer_is_closed_and_reconnected() {
     let (home_a, home_b) = (party("A"), party("B"));
     let mut a = Kernel::start(&home_a, &["--listen", TCP]);

@@ -4,6 +4,7 @@
 //! dropped. Not here: decisions about peers (`peers`) and relays (`relays`), the bytes (`line`).
 
 use crate::addresses::{Reach, candidates};
+use crate::causes::chain;
 use crate::config::TransportLimits;
 use crate::event::{Event, Gone, News, Path, Side, Wire};
 use crate::handle::{Command, Lines};
@@ -30,8 +31,6 @@ use tokio::task::JoinSet;
 const TICK: Duration = Duration::from_secs(15);
 /// How long a dial waits for room.
 const NO_ROOM: Duration = Duration::from_secs(1);
-/// Causes of causes that are told.
-const MAX_CAUSES: usize = 8;
 /// Reasons of one failed dial that are told.
 const TOLD_REASONS: usize = 4;
 
@@ -193,7 +192,7 @@ impl Driver {
         while let Some((index, address)) = self.relays.due(now) {
             match self.swarm.listen_on(address) {
                 Ok(listener) => self.relays.asked(index, listener),
-                Err(error) => self.relay_lost(index, error.to_string()),
+                Err(error) => self.relay_lost(index, chain(&error)),
             }
         }
         while let Some(peer) = self.peers.due(now) {
@@ -389,7 +388,7 @@ impl Driver {
                 self.news.tell(Event::NotListening { address: self.complete(address), why: None });
             }
             SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
-                self.listener_closed(listener_id, addresses, reason.err().map(|error| error.to_string()));
+                self.listener_closed(listener_id, addresses, reason.err().map(|error| chain(&error)));
             }
             _ => {}
         }
@@ -425,14 +424,4 @@ fn told(error: &DialError) -> String {
         TransportError::Other(error) => format!("{address}: {}", chain(error)),
     });
     told.collect::<Vec<_>>().join("; ")
-}
-
-/// An error with its causes: libp2p's own texts are often empty.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut told: Vec<String> =
-        causes.take(MAX_CAUSES).map(ToString::to_string).filter(|told| !told.is_empty()).collect();
-    // Some repeat their cause's text.
-    told.dedup();
-    told.join(": ")
 }
