@@ -85,7 +85,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "MULTIADDR", requires = "listen")]
     pub reach: Vec<String>,
     /// Give a peer up after so many failed attempts to reach it in a row: what it was to answer is rejected with
-    /// CONNECTION_LOST. Without this and --give-up-after it is waited for as long as it takes. `:peers patience` says
+    /// `CONNECTION_LOST`. Without this and --give-up-after it is waited for as long as it takes. `:peers patience` says
     /// something else for one peer.
     #[arg(long, value_name = "NUMBER", value_parser = patience::attempts)]
     pub give_up_attempts: Option<u64>,
