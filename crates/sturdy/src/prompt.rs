@@ -188,13 +188,46 @@ impl Completer for Names {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _ctx: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let before = line.get(..pos).unwrap_or_default();
-        let word_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
-        let start =
-            before.rfind(|c| !word_part(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
-        let word = &before[start..];
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let commands = COMMANDS.iter().map(|&command| command.to_owned()).filter(|_| start == 0);
-        Ok((start, words.iter().cloned().chain(commands).filter(|known| known.starts_with(word)).collect()))
+        Ok(completions(line.get(..pos).unwrap_or_default(), &words))
+    }
+}
+
+/// What may come in the place of the end of what was typed, and where that begins.
+fn completions(before: &str, words: &[String]) -> (usize, Vec<String>) {
+    if before.starts_with(':') {
+        // A command is several words.
+        let commands = COMMANDS.iter().filter(|command| command.starts_with(before));
+        let commands: Vec<String> = commands.map(|&command| command.to_owned()).collect();
+        if !commands.is_empty() {
+            return (0, commands);
+        }
+    }
+    let word_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
+    let start =
+        before.rfind(|c| !word_part(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+    let word = &before[start..];
+    (start, words.iter().filter(|known| known.starts_with(word)).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_commands_are_completed() {
+        let words = ["mint".to_owned(), "minter".to_owned(), "$1".to_owned()];
+        for (before, start, expected) in [
+            ("mi", 0, &["mint", "minter"][..]),
+            ("mint.pay($", 9, &["$1"]),
+            (":url i", 0, &[":url issue "]),
+            (":url issue mi", 11, &["mint", "minter"]),
+            (":peers g", 0, &[":peers give-up "]),
+            (":sta", 0, &[":stats", ":status"]),
+            ("nobody", 0, &[]),
+        ] {
+            let (at, found) = completions(before, &words);
+            assert_eq!((at, found), (start, expected.iter().map(ToString::to_string).collect()), "{before}");
+        }
     }
 }
