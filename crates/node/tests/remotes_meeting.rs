@@ -185,7 +185,7 @@ fn who_was_forgotten_hears_it_when_it_greets() {
     }
 }
 
-/// Bob has an object of alice and alice has one of bob, in their states; then A forgets B, twice, before B greets.
+/// Alice has two objects of bob and lets go of one; then A forgets B, twice, before B greets.
 #[test]
 fn who_is_forgotten_twice_before_it_greets_keeps_nothing() {
     for committed_between in [true, false] {
