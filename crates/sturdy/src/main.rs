@@ -6,6 +6,7 @@
 
 mod args;
 mod colon;
+mod converse;
 mod describe;
 mod differences;
 mod identity;
@@ -19,7 +20,10 @@ mod rest;
 mod run;
 mod session;
 mod show;
+mod signals;
 mod store_command;
+mod waiting;
+mod which;
 
 use args::{Args, Command};
 use clap::Parser as _;
