@@ -288,9 +288,10 @@ pub struct RelayArgs {
     /// Others reach it under this multiaddr, too. Can be given several times.
     #[arg(long, value_name = "MULTIADDR")]
     pub announce: Vec<String>,
-    /// Its identity lies in this file, which is made if it is missing.
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
+    /// Its identity lies in this file, which is made if it is missing. URLs and kernels name the relay by it, so each
+    /// relay needs a file of its own, for as long as anybody uses it.
+    #[arg(long, value_name = "FILE", default_value = ".sturdy/relay")]
+    pub key: PathBuf,
     /// Connections at once.
     #[arg(long, value_name = "NUMBER")]
     pub connections: Option<u32>,

@@ -25,6 +25,7 @@ const COMMANDS: &[&str] = &[
     ":peers close ",
     ":peers forget ",
     ":peers give-up ",
+    ":peers patience ",
     ":peers reconnect ",
     ":quit",
     ":reap",

@@ -374,7 +374,10 @@ impl Driver {
                     self.open_stream(peer_id);
                 }
             }
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                if let Some(peer) = peer_id {
+                    self.relays.not_reached(peer, &told(&error));
+                }
                 let dialled = self.under_way.dials.remove(&connection_id);
                 // With another connection up meanwhile, the stream on it decides.
                 if let Some(peer) = dialled.filter(|peer| !self.under_way.opening.contains(peer)) {
@@ -399,6 +402,7 @@ impl Driver {
             self.news.tell(Event::NotListening { address: self.complete(address), why: why.clone() });
         }
         if let Some(index) = self.relays.of(listener) {
+            let why = self.relays.trouble(index).or(why);
             self.relay_lost(index, why.unwrap_or_else(|| "the relay has ended it".into()));
         }
     }
@@ -418,7 +422,18 @@ fn chance() -> u64 {
 }
 
 fn told(error: &DialError) -> String {
-    let DialError::Transport(failures) = error else { return chain(error) };
+    let failures = match error {
+        DialError::Transport(failures) => failures,
+        DialError::WrongPeerId { obtained, address } => {
+            // The address may name who was expected.
+            let at = address.to_string();
+            let at = at.split("/p2p/").next().unwrap_or_default();
+            return format!(
+                "somebody else answers at {at}: {obtained}; whoever was there has another identity now, or has gone"
+            );
+        }
+        _ => return chain(error),
+    };
     let told = failures.iter().take(TOLD_REASONS).map(|(address, error)| match error {
         TransportError::MultiaddrNotSupported(_) => format!("{address}: it cannot be dialled, or is out of reach"),
         TransportError::Other(error) => format!("{address}: {}", chain(error)),
