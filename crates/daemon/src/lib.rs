@@ -45,5 +45,6 @@ pub use sturdy_node::kernel::{
     SubclusterInfo, URL_ISSUER, URL_REDEEMER, UrlInfo, UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
 };
 pub use sturdy_store::{PeerKind, RemoteState, UrlUses};
+pub use sturdy_store_sqlite::{make_private_dir, private_file};
 pub use sturdy_transport::{Path as LinePath, Reach, TransportLimits, Wire};
 pub use sturdy_vat::LogLevel;

@@ -10,14 +10,14 @@ use crate::show;
 use crate::signals::{Asks, Signals};
 use crate::waiting::LeftCalls;
 use std::fs;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use sturdy_daemon::cluster_file::{self, ClusterFile};
 use sturdy_daemon::{
     Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, Place, Report, Request,
-    RequestError, Status, SubclusterInfo,
+    RequestError, Status, SubclusterInfo, private_file,
 };
 use sturdy_types::{SubclusterId, redact_urls};
 use tokio::sync::Notify;
@@ -106,7 +106,8 @@ fn reporter(home: std::path::PathBuf, listening: Arc<Notify>) -> impl Fn(Report)
         let Some(text) = show::report(&report) else { return };
         if let Report::Fault { reason, .. } = &report {
             let file = home.join("flight-record.txt");
-            match fs::write(&file, redact_urls(&text).as_bytes()) {
+            let opened = private_file().create(true).truncate(true).write(true).open(&file);
+            match opened.and_then(|mut opened| opened.write_all(redact_urls(&text).as_bytes())) {
                 Ok(()) => out::note(&format!("the kernel has stopped: {reason}\nits last moments: {}", file.display())),
                 Err(_) => out::note(&text), // the disk may well be what failed
             }
