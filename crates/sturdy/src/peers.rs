@@ -17,7 +17,8 @@ use sturdy_daemon::{
     Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerView, Refused, Request, RequestError, UrlTerms, UrlUse,
     WhichUrl,
 };
-use sturdy_types::{json_string, redact_urls};
+use sturdy_transport::check_addresses;
+use sturdy_types::{OcapUrl, json_string, redact_urls};
 
 /// What has no value, as the session prints it for programs.
 const UNDEFINED: &str = "{\"@undefined\":true}";
@@ -123,9 +124,33 @@ async fn redeem(session: &Session, line: &str, url: &str, name: Option<&str>) ->
     if let Some(name) = name {
         session.names.may_be_given(name).map_err(Failed::Told)?;
     }
+    if peer.to_string() != network.peer_id {
+        seek(session, &url, &network.peer_id).await?;
+    }
     let kernel = session.kernel.clone();
     let asked = Asked { line: line.to_owned(), request: None, name: name.map(ToOwned::to_owned), left: None };
-    Ok(Told::Waits(Waiting::new(asked, async move { kernel.redeem_url(url, None).await })))
+    Ok(Told::Waits(Waiting::new(asked, async move { kernel.redeem_url_as(network.peer_id, url, None).await })))
+}
+
+/// Whether the peer of a URL can be found. Who waits for one that cannot be waits for ever.
+async fn seek(session: &Session, url: &OcapUrl, us: &str) -> Result<(), Failed> {
+    let mut mistake = None;
+    for hint in &url.hints {
+        match check_addresses(Some(us), &url.peer, std::slice::from_ref(hint)) {
+            Ok(()) => return Ok(()),
+            Err(refused) => mistake = mistake.or(Some(refused)),
+        }
+    }
+    let views = session.kernel.peers().await.map_err(failed)?;
+    let is_found = |view: &PeerView| !view.info.hints.is_empty() || view.link.way.is_some();
+    if views.iter().any(|view| view.info.peer == url.peer && is_found(view)) {
+        return Ok(());
+    }
+    if let Some(mistake) = mistake {
+        return Err(Failed::Told(format!("the URL does not say where its kernel is: {mistake}")));
+    }
+    out::note("warning: the URL does not say where its kernel is; it is waited for until that kernel comes by itself");
+    Ok(())
 }
 
 /// A URL without the quotation marks that a shell would want around it.

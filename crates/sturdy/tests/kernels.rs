@@ -104,6 +104,17 @@ fn urls_are_listed_revoked_and_limited() {
         assert!(told.contains(why), "{mistake}: {told}");
     }
     assert!(b.refuse(&format!(":url redeem {many} as root")).contains("something else already"));
+    // Nobody is waited for who cannot be found; who is known already can be.
+    let nobody = format!("{}@12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp", many.split('@').next().unwrap());
+    let nowhere = "/ip4/127.0.0.1/tcp/9";
+    assert!(b.refuse(&format!(":url redeem {nobody},{nowhere}")).contains("/p2p/"));
+    let again = a.ask_text(":url issue root");
+    b.ask(&format!(":url redeem {},{nowhere} as found", again.split(',').next().unwrap()));
+    b.say(&format!(":url redeem {nobody} &"));
+    assert_eq!(b.hear()["begun"], "&1");
+    b.note("does not say where its kernel is");
+    b.ask(":peers give-up r2");
+    assert_eq!(b.hear()["ended"], "&1");
     let told = [a.end(), b.end()].concat();
     for secret in [once, many] {
         let secret = &secret["ocap:".len()..secret.find('@').unwrap()];
