@@ -67,6 +67,10 @@ pub struct RunArgs {
     /// Make this call, print its result and exit. Can be given several times.
     #[arg(long, value_name = "CALL")]
     pub call: Vec<String>,
+    /// Read no calls: serve other kernels until SIGTERM or SIGINT, with --listen or --relay. For a kernel that runs as a
+    /// service; without this the kernel ends with its input.
+    #[arg(long, conflicts_with = "call")]
+    pub serve: bool,
     /// Print one JSON object per answer.
     #[arg(long)]
     pub json: bool,

@@ -45,6 +45,11 @@ pub fn run(args: &RunArgs) -> Result<(), End> {
 }
 
 async fn run_in(args: &RunArgs) -> Result<(), End> {
+    if args.serve && !has_network(args) {
+        return Err(End::Error(
+            "--serve is for other kernels, and none reaches this one without --listen or --relay".into(),
+        ));
+    }
     let label = label(&args.file)?;
     let file = cluster_file::load(&args.file);
     if let Err(error) = &file
@@ -55,7 +60,7 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
     let mut config = DaemonConfig::new(Place::Home(args.home.clone()));
     let listening = Arc::new(Notify::new());
     config.reporter = Arc::new(reporter(args.home.clone(), Arc::clone(&listening)));
-    if !args.listen.is_empty() || !args.relay.is_empty() {
+    if has_network(args) {
         let (listen, relays, reached_at) = (args.listen.clone(), args.relay.clone(), args.reach.clone());
         config.network = Some(NetworkConfig { listen, relays, reached_at, ..NetworkConfig::default() });
     }
@@ -71,6 +76,11 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
     let ended = until_told(&mut signals, args, &kernel, &label, file).await;
     daemon.shutdown().await;
     ended
+}
+
+/// Without one nobody is dialled, and nobody gets in.
+const fn has_network(args: &RunArgs) -> bool {
+    !args.listen.is_empty() || !args.relay.is_empty()
 }
 
 /// Serves until there is nothing more to do or a signal asks for the end.
@@ -91,7 +101,8 @@ async fn until_told(
                     continue;
                 }
                 out::note(&format!("{}: ending; everything goes on with the next run", asks.name()));
-                return Err(End::Told);
+                // A service that is told to end has done all that was asked.
+                return if args.serve { Ok(()) } else { Err(End::Told) };
             }
         }
     }
@@ -156,8 +167,11 @@ async fn serve(
     let about =
         format!("{}: {}", if stored.is_some() { "resumed" } else { "launched" }, show::subcluster(info, &status));
     out::note(&about);
-    if !args.listen.is_empty() || !args.relay.is_empty() {
+    if has_network(args) {
         out::note(&format!("this kernel is {}", kernel.network().await.map_err(End::of)?.peer_id));
+    }
+    if args.serve {
+        return Err(End::Error(kernel.ended().await));
     }
     let form = if args.json { Form::Json } else { Form::Values };
     let mut session = Session {
@@ -176,7 +190,11 @@ async fn serve(
         Done::Well
     } else {
         let mut lines = prompt::from_pipe(LINE_BYTES).map_err(End::Error)?;
-        converse(&mut session, &mut lines, leaving).await?
+        let done = converse(&mut session, &mut lines, leaving).await?;
+        if has_network(args) && !lines.were_any {
+            out::note("there were no calls to read, so this kernel ends; to go on for others, say --serve");
+        }
+        done
     };
     if !is_terminal {
         let _busy = tokio::time::timeout(Duration::from_millis(END_PATIENCE_MS), kernel.quiet()).await;

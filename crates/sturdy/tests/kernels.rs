@@ -3,9 +3,10 @@
 mod common;
 
 use common::Place;
-use common::kernels::{HANG, Kernel, TCP, party};
+use common::kernels::{HANG, Kernel, TCP, lines, party};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// `b` gets the root of `a` under the name `alice`, at its prompt and in its vat.
@@ -416,6 +417,32 @@ fn a_peer_that_is_not_reached_is_given_up_as_the_operator_has_said() {
         let refused = home_a.run("cluster.json", &wrong);
         assert!(refused.status.code() == Some(2) && common::text(&refused.stderr).contains(wrong[1]), "{refused:?}");
     }
+}
+
+#[test]
+fn a_kernel_serves_without_input_until_a_signal() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let at = a.address();
+    a.end();
+    for signal in ["-TERM", "-INT"] {
+        let mut command = home_a.command(&["run", "cluster.json", "--home", "home", "--listen", &at, "--serve"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let told = lines(child.stderr.take().unwrap());
+        assert_eq!(b.ask("alice.name()"), "A");
+        assert!(child.try_wait().unwrap().is_none(), "it goes on");
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert!(child.wait().unwrap().success(), "it was told to end");
+        assert!(told.iter().any(|line| line.contains("ending; everything goes on")));
+    }
+    home_a.is_sound();
+    // Without it the kernel ends with its input, and says what else there is.
+    let run = home_a.run("cluster.json", &["--listen", TCP]);
+    assert!(run.status.success() && common::text(&run.stderr).contains("say --serve"), "{run:?}");
+    let refused = home_a.run("cluster.json", &["--serve"]);
+    assert!(!refused.status.success() && common::text(&refused.stderr).contains("without --listen"), "{refused:?}");
 }
 
 #[test]
