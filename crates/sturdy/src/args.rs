@@ -58,6 +58,7 @@ changed vats with the new code over their old state; a vat that does not start k
 /// `sturdy run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = RUN_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 pub struct RunArgs {
     /// A cluster file (cluster.json), or a vat's module (vat.js, vat.ts) as a cluster of one.
     pub file: PathBuf,
