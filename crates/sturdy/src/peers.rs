@@ -6,12 +6,14 @@
 use crate::colon::Failed;
 use crate::describe::{self, or_null};
 use crate::out::{self, End};
-use crate::session::{Done, Form, LONGEST_SHOWN, Session, print_json};
+use crate::session::{LONGEST_SHOWN, Session};
 use crate::show;
+use crate::waiting::{Asked, Waiting};
+use crate::which;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sturdy_daemon::{
-    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerInfo, PeerView, Request, RequestError, UrlTerms, UrlUse,
+    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerView, Refused, Request, RequestError, UrlTerms, UrlUse,
     WhichUrl,
 };
 use sturdy_types::{json_string, redact_urls};
@@ -28,12 +30,12 @@ pub enum Told {
         /// For programs, as JSON.
         json: String,
     },
-    /// The session has printed the answer itself.
-    Already(Done),
+    /// The answer is still to come.
+    Waits(Waiting),
 }
 
 /// `:url …`
-pub async fn url(session: &mut Session, line: &str, words: &[&str]) -> Result<Told, Failed> {
+pub async fn url(session: &Session, line: &str, words: &[&str]) -> Result<Told, Failed> {
     match words {
         ["issue", name, options @ ..] => issue(session, name, options).await,
         ["redeem", url] => redeem(session, line, url, None).await,
@@ -51,7 +53,7 @@ pub async fn url(session: &mut Session, line: &str, words: &[&str]) -> Result<To
 /// `:peers …`
 pub async fn peers(session: &Session, words: &[&str]) -> Result<Told, Failed> {
     let request: fn(String) -> Request = match words {
-        [] => return told_peers(session).await,
+        [] | ["list"] => return told_peers(session).await,
         ["close", _] => |peer| Request::ClosePeer { peer, pending: OnClose::Keep },
         ["close", _, "--discard"] => |peer| Request::ClosePeer { peer, pending: OnClose::Discard },
         ["reconnect", _] => Request::ReconnectPeer,
@@ -83,6 +85,7 @@ async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, 
                 terms.expires_at = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
                 rest
             }
+            ["--expires"] => return Err(Failed::Told("--expires needs a span of time, for instance 2h".into())),
             [other, ..] => {
                 let other = show::tame(other);
                 return Err(Failed::Told(format!("`{other}` is no option; there are --expires and --once")));
@@ -101,8 +104,8 @@ async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, 
     Ok(Told::Value { json: json_string(&text), text })
 }
 
-async fn redeem(session: &mut Session, line: &str, url: &str, name: Option<&str>) -> Result<Told, Failed> {
-    let (url, peer) = sturdy_identity::parse_url(url).map_err(|error| Failed::Told(error.to_string()))?;
+async fn redeem(session: &Session, line: &str, url: &str, name: Option<&str>) -> Result<Told, Failed> {
+    let (url, peer) = sturdy_identity::parse_url(unquoted(url)).map_err(|error| Failed::Told(error.to_string()))?;
     let network = session.kernel.network().await.map_err(failed)?;
     if network.switch == NetworkSwitch::Off && peer.to_string() != network.peer_id {
         let why = "this kernel has no network; end it and start it with --listen or --relay".to_owned();
@@ -111,8 +114,14 @@ async fn redeem(session: &mut Session, line: &str, url: &str, name: Option<&str>
     if let Some(name) = name {
         session.names.may_be_given(name).map_err(Failed::Told)?;
     }
-    let settled = session.kernel.redeem_url(url, None).await.map_err(failed)?;
-    Ok(Told::Already(session.redeemed(line, settled, name).await.map_err(Failed::Stopped)?))
+    let kernel = session.kernel.clone();
+    let asked = Asked { line: line.to_owned(), request: None, name: name.map(ToOwned::to_owned), left: None };
+    Ok(Told::Waits(Waiting::new(asked, async move { kernel.redeem_url(url, None).await })))
+}
+
+/// A URL without the quotation marks that a shell would want around it.
+fn unquoted(url: &str) -> &str {
+    url.trim_matches(['"', '\''])
 }
 
 async fn list(session: &Session) -> Result<Told, Failed> {
@@ -127,13 +136,19 @@ async fn list(session: &Session) -> Result<Told, Failed> {
 
 async fn revoke(session: &Session, which: &str) -> Result<Told, Failed> {
     let which = if which.len() > LONGEST_SHOWN || which.contains(':') {
-        let (url, _) = sturdy_identity::parse_url(which).map_err(|error| Failed::Told(error.to_string()))?;
+        let (url, _) = sturdy_identity::parse_url(unquoted(which)).map_err(|error| Failed::Told(error.to_string()))?;
         WhichUrl::Oid(url.oid)
     } else {
         let number = which.parse().map_err(|error| Failed::Told(format!("{error}")))?; // what is short is no secret
         WhichUrl::Number(number)
     };
-    ask(session, Request::RevokeUrl(which)).await?;
+    let number = if let WhichUrl::Number(number) = &which { Some(*number) } else { None };
+    match (session.kernel.request(Request::RevokeUrl(which)).await, number) {
+        (Err(RequestError::Refused(Refused::NoSuchUrl)), Some(number)) => {
+            return Err(Failed::Told(describe::no_such_url(number)));
+        }
+        (answer, _) => drop(answer.map_err(failed)?),
+    }
     Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
 }
 
@@ -185,25 +200,14 @@ fn peer_json(view: &PeerView) -> String {
     describe::peer_json(info, &link)
 }
 
-fn json_list(items: impl Iterator<Item = String>) -> String {
+pub fn json_list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
-/// The peer that is meant: by its number, its id, or the beginning or end of its id.
 async fn which_peer(session: &Session, text: &str) -> Result<String, Failed> {
-    let Answer::Peers(peers) = ask(session, Request::Peers).await? else {
-        return Err(Failed::Told("the kernel gave no answer".into()));
-    };
-    let is_meant = |info: &&PeerInfo| info.id.to_string() == text || info.peer == text;
-    if let Some(info) = peers.iter().find(is_meant) {
-        return Ok(info.peer.clone());
-    }
-    let like: Vec<_> = peers.iter().filter(|info| info.peer.starts_with(text) || info.peer.ends_with(text)).collect();
-    let text = show::tame(text);
-    match like[..] {
-        [info] => Ok(info.peer.clone()),
-        [] => Err(Failed::Told(format!("no peer is `{text}`; `:peers` lists those that are known"))),
-        _ => Err(Failed::Told(format!("`{text}` could be {} peers; write more of its id", like.len()))),
+    match ask(session, Request::Peers).await? {
+        Answer::Peers(peers) => which::peer(&peers, text).map_err(Failed::Told),
+        other => Err(Failed::Told(format!("the kernel answered {other:?}"))),
     }
 }
 
@@ -233,20 +237,6 @@ fn duration(text: &str) -> Result<Duration, Failed> {
     // A hundred years are for ever.
     let total = number.checked_mul(seconds).filter(|total| *total <= 100 * 366 * 86_400).ok_or_else(wrong)?;
     Ok(Duration::from_secs(total))
-}
-
-/// Prints what a command answered.
-pub fn print(session: &Session, line: &str, told: Told) -> Result<Done, End> {
-    match told {
-        Told::Already(done) => Ok(done),
-        Told::Value { text, json } => {
-            match session.form {
-                Form::Values => out::result(&text)?,
-                Form::Json => print_json(line, &json)?,
-            }
-            Ok(Done::Well)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -84,17 +84,24 @@ fn urls_are_listed_revoked_and_limited() {
     b.ask(&format!(":url redeem {once}"));
     b.refuse(&format!(":url redeem {once} as again"));
     b.ask(&format!(":url redeem {many} as alice"));
-    b.ask(&format!(":url redeem {many} as alicia"));
+    b.ask(&format!(":url redeem '{many}' as alicia")); // as a shell would want it
     let list = a.ask(":url list");
     let uses: Vec<_> = (0..2).map(|index| (&list[index]["uses"], &list[index]["redeemed"])).collect();
     assert_eq!(uses, [(&"used".into(), &1.into()), (&"many".into(), &2.into())], "{list}");
     a.ask(":url revoke url2");
     b.refuse(&format!(":url redeem {many} as late"));
     assert_eq!(b.ask("alice.name()"), "A", "what was given stays given");
-    for mistake in
-        [":url issue nobody", ":url issue root --expires soon", ":url redeem ocap:x", ":url revoke url9", ":url"]
-    {
-        a.refuse(mistake);
+    for (mistake, why) in [
+        (":url issue nobody", "nothing is named `nobody`"),
+        (":url issue root --expires soon", "no duration"),
+        (":url issue root --expires", "needs a span of time"),
+        (":url redeem ocap:x", "'@'"),
+        (":url revoke url9", "there is no url9"),
+        (":url", ":url issue NAME"),
+        (&many, ":url redeem URL as NAME"),
+    ] {
+        let told = a.refuse(mistake);
+        assert!(told.contains(why), "{mistake}: {told}");
     }
     assert!(b.refuse(&format!(":url redeem {many} as root")).contains("something else already"));
     let told = [a.end(), b.end()].concat();
@@ -271,11 +278,75 @@ fn a_peer_is_closed_and_reconnected() {
     assert!(b.refuse("root.call('alice', 'name', [])").contains("CONNECTION_CLOSED"));
     b.ask(":peers reconnect r1");
     assert_eq!(b.ask("root.call('alice', 'name', [])"), "A");
+    // The same while nothing runs.
+    for (action, answer) in [("close", "[KERNEL:CONNECTION_CLOSED]"), ("reconnect", "\"value\":\"A\"")] {
+        b.end();
+        let done = home_b.command(&["peers", action, "r1", "--home", "home"]).output().unwrap();
+        assert!(done.status.success(), "{}", common::text(&done.stderr));
+        b = Kernel::start(&home_b, &["--listen", TCP]);
+        b.say("root.call('alice', 'name', [])");
+        let told = b.hear().to_string();
+        assert!(told.contains(answer), "{action}: {told}");
+    }
     b.ask(":peers forget r1");
     assert!(b.refuse("root.call('alice', 'name', [])").contains("OBJECT_DELETED"));
-    for mistake in [":peers close nobody", ":peers give-up", ":peers what r1"] {
+    for mistake in [":peers close nobody", ":peers give-up", ":peers what r1", ":peers forget 12D3KooW"] {
         b.refuse(mistake);
     }
+    assert_eq!(b.ask(":peers list")[0]["id"], "r1");
+}
+
+#[test]
+fn a_peer_is_given_up_while_a_call_waits_for_it() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let url = a.ask_text(":url issue root");
+    b.ask_until(":peers", |peers| peers[0]["pendingMessages"] == 0);
+    a.kill();
+    for (line, begun) in [("alice.add('lost') &", "&1"), (&format!(":url redeem {url} as alicia &"), "&2")] {
+        b.say(line);
+        let answer = b.hear();
+        assert_eq!((&answer["ok"], &answer["begun"]), (&true.into(), &begun.into()), "{answer}");
+    }
+    // Neither keeps other lines from being answered.
+    assert_eq!(b.ask("root.name()"), "B");
+    let calls = b.ask(":calls");
+    assert_eq!((&calls[0]["begun"], &calls[0]["call"]), (&"&1".into(), &"alice.add('lost') &".into()), "{calls}");
+    assert!(calls[1]["call"].as_str().is_some_and(|call| call.starts_with(":url redeem")), "{calls}");
+    assert!(b.heard.iter().all(|line| !line.contains(&url[..20])), "a URL is a secret");
+    assert_eq!(b.ask(":peers")[0]["pendingMessages"], 2);
+    b.ask(":peers give-up r1");
+    let mut ended = [b.hear(), b.hear()];
+    ended.sort_by_key(|answer| answer["ended"].to_string());
+    for (answer, name) in ended.iter().zip(["&1", "&2"]) {
+        assert_eq!((&answer["ok"], &answer["ended"]), (&false.into(), &name.into()), "{answer}");
+        assert!(answer["message"].as_str().unwrap().contains("CONNECTION_LOST"), "{answer}");
+    }
+    assert_eq!(b.ask(":calls"), serde_json::json!([]));
+}
+
+#[test]
+fn what_was_left_is_told_when_the_peer_is_back() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let (url, at_a) = (a.ask_text(":url issue root"), a.address());
+    a.kill();
+    let lines = ["alice.add('waits') &".to_owned(), format!(":url redeem {url} as alicia &")];
+    for line in &lines {
+        b.say(line);
+        assert_eq!(b.hear()["ok"], true);
+    }
+    b.ask(":peers");
+    let mut a = Kernel::start(&home_a, &["--listen", &at_a]);
+    let mut ended = [b.hear(), b.hear()];
+    ended.sort_by_key(|answer| answer["ended"].to_string());
+    assert_eq!((&ended[0]["call"], &ended[0]["value"]), (&lines[0].as_str().into(), &1.into()), "{ended:?}");
+    assert_eq!(b.ask("alicia.name()"), "A", "the name is there once the redemption has ended");
+    assert_eq!(entries(&mut a), ["waits"]);
 }
 
 #[test]
