@@ -12,7 +12,7 @@ use sturdy_kernel::{
     Effect, Fault, Greeting, Heard, LinkNews, Notice, dial_failed, greet, hear, hear_ack, hello, offended,
     room_for_calls, skip_gap, standing_with,
 };
-use sturdy_remote::{AckBeyondSent, DecodeError, Packet, Side, decode, encode, is_current};
+use sturdy_remote::{AckBeyondSent, Body, DecodeError, Delivered, Envelope, Packet, Side, decode, encode, is_current};
 use sturdy_store::{
     DecidedBy, Decider, PeerKind, Read, Redemptions, RemoteCursors, RemoteState, Remotes, RemotesByPeer, StoreFault,
 };
@@ -196,6 +196,7 @@ impl Node {
         let Binding { remote, kind, .. } = bound;
         let (mut inner, mut next) = (Vec::new(), Some(framed));
         while let Some(Framed { envelope, bytes, digest }) = next.take() {
+            let envelope = self.heed(now, remote, envelope)?;
             let (ack, seq) = (envelope.ack, envelope.seq);
             let mut heard = None;
             let turn = self.turn(now, |ctx| {
@@ -239,6 +240,17 @@ impl Node {
             }
         }
         Ok(inner)
+    }
+
+    /// A peer that asks for garbage too often is not heeded: its message says nothing then (L7).
+    fn heed(&mut self, now: Millis, remote: RemoteId, mut envelope: Envelope) -> Result<Envelope, StoreFault> {
+        if matches!(envelope.body, Ok(Body::Deliver(Delivered::BringOutYourDead)))
+            && envelope.seq == self.expected(remote)?
+            && !self.links.manners.heeds(now, &self.limits, remote)
+        {
+            envelope.body = Ok(Body::Deliver(Delivered::DropExports(Vec::new())));
+        }
+        Ok(envelope)
     }
 
     /// What is held and due now.

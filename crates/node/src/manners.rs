@@ -1,5 +1,5 @@
-//! How peers behave: what each has said of late that it must not say, what of that was told, and whom we do not listen to
-//! for a while (L13).
+//! How peers behave: what each has said of late that it must not say, what of that was told, whom we do not listen to for
+//! a while (L13), and when each has asked for garbage (L7).
 //!
 //! Volatile: a new process begins with trust. What always holds: between two refusals a peer has less than
 //! `KernelLimits::offences_per_minute` offences a minute; a refusal lasts at least `refusal_ms`, twice as long each time,
@@ -34,6 +34,8 @@ struct Record {
     refused_until: Millis,
     /// How often the length of a refusal has doubled.
     doubled: u32,
+    /// When it has asked for garbage and was heeded.
+    asked_at: Option<Millis>,
     /// There is something for it, once it is listened to again.
     wanted: bool,
 }
@@ -68,7 +70,8 @@ impl Record {
     /// Nothing depends on it any more.
     fn is_forgotten(&self, now: Millis) -> bool {
         let calm = now.saturating_sub(self.refused_until) / CALM_MS;
-        self.since + MINUTE_MS <= now && self.untold == 0 && !self.wanted && calm >= u64::from(self.doubled)
+        let heard = self.offences + self.told == 0 && self.asked_at.is_none_or(|at| at + MINUTE_MS <= now);
+        heard && self.untold == 0 && !self.wanted && calm >= u64::from(self.doubled)
     }
 }
 
@@ -108,6 +111,16 @@ impl Manners {
         Some(format!(
             "it is not listened to for {seconds} s, after {offences} offences within a minute, at last: {last}"
         ))
+    }
+
+    /// A peer asks for garbage. Whether it is heeded: what that costs does not grow with how often it asks (L7).
+    pub(crate) fn heeds(&mut self, now: Millis, limits: &KernelLimits, remote: RemoteId) -> bool {
+        let record = self.record(now, remote);
+        let heeded = record.asked_at.is_none_or(|at| at + limits.asked_reap_pause_ms <= now);
+        if heeded {
+            record.asked_at = Some(now);
+        }
+        heeded
     }
 
     /// Whether a peer is not listened to now.

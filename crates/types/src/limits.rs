@@ -60,6 +60,9 @@ pub struct KernelLimits {
     pub refusal_ms: u64,
     /// How long at most, in milliseconds.
     pub refusal_most_ms: u64,
+    /// How long a peer that has asked for garbage is not heeded when it asks again, in milliseconds. Vats are asked for
+    /// theirs whenever the kernel is idle anyway.
+    pub asked_reap_pause_ms: u64,
     /// Settled answers that no caller fetched are kept this long, in milliseconds.
     pub answer_age_ms: u64,
 }
@@ -92,6 +95,7 @@ impl Default for KernelLimits {
             offence_notices_per_minute: 8,
             refusal_ms: 60_000,
             refusal_most_ms: 3_600_000,
+            asked_reap_pause_ms: 1_000,
             answer_age_ms: 24 * 3_600_000,
         }
     }

@@ -254,7 +254,7 @@ impl Ctx<'_, '_> {
             Delivered::RetireExports(names) => self.take_garbage(remote, ack, &names, Let::Retire),
             Delivered::RetireImports(names) => self.take_gone(remote, &names),
             Delivered::BringOutYourDead => {
-                // Only vats that have worked since their last reap: a peer that asks often gets nothing more done.
+                // Only vats that have worked since their last reap. How often a peer is heeded is the node's matter.
                 for (vat, cursor) in self.scan::<VatCursors>(&())? {
                     if cursor.deliveries_since_reap > 0 && !cursor.failed {
                         self.schedule_reap(vat)?;
