@@ -5,7 +5,7 @@ use crate::death::DeathFile;
 use crate::facet;
 use crate::handle::{Ending, Handle};
 use crate::heaps::Heaps;
-use crate::identity::{IdentityError, Whoami, identity_file, load_or_create_identity, new_identity};
+use crate::identity::{IdentityError, Whoami, identity_of, new_identity};
 use crate::kernel_loop::{KernelLoop, Parts};
 use crate::network::Network;
 use crate::redact::redacting;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use sturdy_node::Node;
 use sturdy_node::kernel::{DeathNote, Event};
 use sturdy_store::{Engine, OpenError};
-use sturdy_store_sqlite::SqliteEngine;
+use sturdy_store_sqlite::{SqliteEngine, tighten};
 use sturdy_types::Incarnation;
 use tokio::sync::{mpsc, oneshot};
 
@@ -140,7 +140,7 @@ fn begin(
         None => (whoami(identity_home)?, None),
         Some(network) => {
             let identity = match &identity_home {
-                Some(home) => load_or_create_identity(&identity_file(home))?,
+                Some(home) => identity_of(home)?,
                 None => new_identity()?,
             };
             let _runtime = host.enter();
@@ -193,6 +193,7 @@ fn open(place: Place) -> Result<Opened, StartError> {
         Place::Home(home) => {
             // The engine's lock comes first: it also guards the note and the identity.
             let engine = SqliteEngine::open(&store_dir(&home))?;
+            tighten(&store_dir(&home));
             let (note, died_on) =
                 DeathFile::open(&home).map_err(|source| StartError::File { path: home.clone(), source })?;
             let identity_home = Some(home.clone());

@@ -25,6 +25,7 @@ mod release;
 mod rest;
 mod restore;
 mod services;
+mod steady;
 mod strict_json;
 mod watchdog;
 
@@ -34,16 +35,17 @@ pub use death::{GroupState, group_state_at_death};
 pub use facet::FACET_SERVICE;
 pub use handle::{Handle, IssuedUrl, Lasting, PeerView, RefInfo, RefOwner, RequestError, Settled, Stats};
 pub use heaps::{MakeRuntimes, Runtimes};
-pub use identity::{IdentityError, identity_file, load_or_create_identity, new_identity};
+pub use identity::{IdentityError, identity_file, last_peer, load_or_create_identity, new_identity};
 pub use look::{LookError, StoreView};
 pub use network::{LinkInfo, NetworkConfig, NetworkInfo, NetworkNews, NetworkSwitch, Way};
 pub use rest::{ResetReport, RestError, RestingKernel};
 pub use restore::{Existing, RestoreError, Restored, restore_store};
 pub use services::{ServiceAccess, ServiceCall, Services};
 pub use sturdy_node::kernel::{
-    Answer, Lasts, LaunchRequest, Notice, OnClose, PeerInfo, Refused, Request, ServiceInfo, Status, SubclusterInfo,
-    URL_ISSUER, URL_REDEEMER, UrlInfo, UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
+    Answer, Lasts, LaunchRequest, Notice, OnClose, Patience, PeerInfo, Refused, Request, ServiceInfo, Status,
+    SubclusterInfo, URL_ISSUER, URL_REDEEMER, UrlInfo, UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
 };
 pub use sturdy_store::{PeerKind, RemoteState, UrlUses};
+pub use sturdy_store_sqlite::{make_private_dir, private_file};
 pub use sturdy_transport::{Path as LinePath, Reach, TransportLimits, Wire};
 pub use sturdy_vat::LogLevel;

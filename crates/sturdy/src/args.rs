@@ -1,5 +1,6 @@
 //! What can be typed after `sturdy`.
 
+use crate::patience;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -45,8 +46,10 @@ result that is or holds references gives them the names `$1`, `$2` and so on, un
 session; `ko5` names a reference directly.
 
 Without --call, calls are read from the terminal (`:help` lists more commands) or, line by line,
-from a pipe; empty lines and lines that begin with `#` are skipped. The exit code is 1 if any of
-them failed.
+from a pipe; empty lines and lines that begin with `#` are skipped. Each line is answered before the
+next is read. A call whose line ends with `&` is not waited for: its result is told when it comes,
+and Ctrl-C does the same to the call that a prompt waits for. The exit code is 1 if any of them
+failed.
 
 The first run launches the cluster and stores its code; later runs go on where the last one ended,
 however it ended, with the stored code. When the files have changed since, --reload starts the
@@ -55,6 +58,7 @@ changed vats with the new code over their old state; a vat that does not start k
 /// `sturdy run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = RUN_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 pub struct RunArgs {
     /// A cluster file (cluster.json), or a vat's module (vat.js, vat.ts) as a cluster of one.
     pub file: PathBuf,
@@ -64,7 +68,11 @@ pub struct RunArgs {
     /// Make this call, print its result and exit. Can be given several times.
     #[arg(long, value_name = "CALL")]
     pub call: Vec<String>,
-    /// Print one JSON object per call.
+    /// Read no calls: serve other kernels until SIGTERM or SIGINT, with --listen or --relay. For a kernel that runs as a
+    /// service; without this the kernel ends with its input.
+    #[arg(long, conflicts_with = "call")]
+    pub serve: bool,
+    /// Print one JSON object per answer.
     #[arg(long)]
     pub json: bool,
     /// Start vats whose files have changed with their new code.
@@ -83,6 +91,14 @@ pub struct RunArgs {
     /// several times.
     #[arg(long, value_name = "MULTIADDR", requires = "listen")]
     pub reach: Vec<String>,
+    /// Give a peer up after so many failed attempts to reach it in a row: what it was to answer is rejected with
+    /// `CONNECTION_LOST`. Without this and --give-up-after it is waited for as long as it takes. `:peers patience` says
+    /// something else for one peer.
+    #[arg(long, value_name = "NUMBER", value_parser = patience::attempts)]
+    pub give_up_attempts: Option<u64>,
+    /// Give a peer up when an attempt to reach it fails so long after the first that failed, for instance 12h or 7d.
+    #[arg(long, value_name = "SPAN", value_parser = patience::millis)]
+    pub give_up_after: Option<u64>,
     /// A name for the call: the same name again is the same call, in this run or a later one. It is made once, and
     /// its answer is printed each time, until --forget (or a day after it was answered). Use it to repeat a call
     /// safely when you do not know whether it was made.
@@ -185,14 +201,38 @@ pub struct PeersArgs {
 pub enum PeersAction {
     /// List them.
     List,
+    /// Do not talk to a peer until `reconnect`.
+    Close {
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
+        peer: String,
+        /// Reject what it was to answer. Otherwise that waits.
+        #[arg(long)]
+        discard: bool,
+    },
+    /// Talk to a peer again that was closed or given up, as soon as a kernel runs in the store.
+    Reconnect {
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
+        peer: String,
+    },
     /// Do not wait for a peer any longer: what it was to answer is rejected.
     GiveUp {
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
+        peer: String,
+    },
+    /// Say how long a peer that cannot be reached is waited for. What is not given is as `sturdy run` says for all.
+    Patience {
         /// Its peer id.
         peer: String,
+        /// Give it up after so many failed attempts in a row, or never.
+        #[arg(long, value_name = "NUMBER", value_parser = patience::attempts)]
+        attempts: Option<u64>,
+        /// Give it up when an attempt fails so long after the first that failed, for instance 12h or 7d, or never.
+        #[arg(long, value_name = "SPAN", value_parser = patience::millis)]
+        after: Option<u64>,
     },
     /// Let go of everything that a peer holds here, and of everything that it gave.
     Forget {
-        /// Its peer id.
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
         peer: String,
     },
 }
@@ -231,6 +271,12 @@ pub enum IdentityAction {
     Backup,
     /// Make it again from what `backup` has printed, read from the standard input.
     Restore(IdentityRestoreArgs),
+    /// Become somebody else to all peers. Clusters go on; conversations end, and URLs that were issued lead nowhere.
+    Renew {
+        /// That is meant.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// `sturdy identity restore`.
@@ -253,9 +299,10 @@ pub struct RelayArgs {
     /// Others reach it under this multiaddr, too. Can be given several times.
     #[arg(long, value_name = "MULTIADDR")]
     pub announce: Vec<String>,
-    /// Its identity lies in this file, which is made if it is missing.
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
+    /// Its identity lies in this file, which is made if it is missing. URLs and kernels name the relay by it, so each
+    /// relay needs a file of its own, for as long as anybody uses it.
+    #[arg(long, value_name = "FILE", default_value = ".sturdy/relay")]
+    pub key: PathBuf,
     /// Connections at once.
     #[arg(long, value_name = "NUMBER")]
     pub connections: Option<u32>,

@@ -6,11 +6,13 @@
 
 mod args;
 mod colon;
+mod converse;
 mod describe;
 mod differences;
 mod identity;
 mod new;
 mod out;
+mod patience;
 mod peers;
 mod prompt;
 mod relay;
@@ -18,7 +20,10 @@ mod rest;
 mod run;
 mod session;
 mod show;
+mod signals;
 mod store_command;
+mod waiting;
+mod which;
 
 use args::{Args, Command};
 use clap::Parser as _;

@@ -89,8 +89,7 @@ pub fn dial_failed(ctx: &mut Ctx<'_, '_>, peer: &str) -> Result<(), Fault> {
 /// (L13). Of a stranger nothing is kept (L12).
 pub fn offended(ctx: &mut Ctx<'_, '_>, peer: &str, why: String) -> Result<(), Fault> {
     if let Some(remote) = ctx.get::<RemotesByPeer>(&peer.to_owned())? {
-        ctx.change_remote(remote, |cursor| cursor.offences += 1)?;
-        ctx.notice(Notice::PeerOffended { remote, why });
+        ctx.count_offence(remote, why)?;
     }
     ctx.close()
 }
@@ -231,6 +230,9 @@ impl Ctx<'_, '_> {
         let mut record = self.need::<Remotes>(&remote)?;
         debug_assert!(next > record.conversation, "the number of a conversation never comes twice");
         let unnoticed = defect::broken(Defect::GiveUpKeepsNumbers) && code == Code::ConnectionLost;
+        if leaves != Leaves::Nothing && record.kind == PeerKind::Sturdy {
+            self.carry_garbage(remote, record.conversation)?;
+        }
         let goes_on = unnoticed || record.kind == PeerKind::Whatever && code != Code::PeerRestarted;
         record.conversation = if unnoticed { record.conversation } else { next };
         self.put::<Remotes>(&remote, &record);
@@ -346,9 +348,10 @@ impl Ctx<'_, '_> {
             cursor.attempts += 1;
             cursor.clone()
         })?;
-        let (attempts, most) = (cursor.attempts, cursor.max_attempts.or(self.limits.give_up_attempts));
+        let own = Patience { max_attempts: cursor.max_attempts, give_up_after_ms: cursor.give_up_after_ms };
+        let Patience { max_attempts: most, give_up_after_ms: longest } = self.patience(own);
+        let attempts = cursor.attempts;
         let waited = now.saturating_sub(cursor.unreachable_since.unwrap_or(now));
-        let longest = cursor.give_up_after_ms.or(self.limits.give_up_after_ms);
         if most.is_some_and(|most| attempts >= most) || longest.is_some_and(|longest| waited >= longest) {
             let why = format!("{peer} was not reached {attempts} times in {waited} ms: the outcome is unknown");
             self.end_waiting(remote, &why)?;
@@ -367,6 +370,14 @@ impl Ctx<'_, '_> {
             })?;
         }
         Ok(())
+    }
+
+    /// What holds for a peer for which this was said.
+    pub(super) fn patience(&self, own: Patience) -> Patience {
+        Patience {
+            max_attempts: own.max_attempts.or(self.limits.give_up_attempts),
+            give_up_after_ms: own.give_up_after_ms.or(self.limits.give_up_after_ms),
+        }
     }
 
     /// How long this peer is waited for.
@@ -410,6 +421,7 @@ impl Ctx<'_, '_> {
         let remote = self.known_peer(peer)?;
         self.set_remote_state(remote, RemoteState::Open)?;
         self.reached(remote)?;
+        self.effects.links.push(LinkNews::Pardoned(remote));
         self.want(remote);
         Ok(Answer::Done)
     }
