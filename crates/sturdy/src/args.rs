@@ -187,14 +187,27 @@ pub struct PeersArgs {
 pub enum PeersAction {
     /// List them.
     List,
+    /// Do not talk to a peer until `reconnect`.
+    Close {
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
+        peer: String,
+        /// Reject what it was to answer. Otherwise that waits.
+        #[arg(long)]
+        discard: bool,
+    },
+    /// Talk to a peer again that was closed or given up, as soon as a kernel runs in the store.
+    Reconnect {
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
+        peer: String,
+    },
     /// Do not wait for a peer any longer: what it was to answer is rejected.
     GiveUp {
-        /// Its peer id.
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
         peer: String,
     },
     /// Let go of everything that a peer holds here, and of everything that it gave.
     Forget {
-        /// Its peer id.
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
         peer: String,
     },
 }

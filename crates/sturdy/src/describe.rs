@@ -3,7 +3,7 @@
 use crate::show::tame;
 use std::fmt::Write as _;
 use sturdy_daemon::{Lasts, PeerInfo, PeerKind, RemoteState, UrlInfo, UrlUses};
-use sturdy_types::{Millis, json_string};
+use sturdy_types::{Millis, UrlId, json_string};
 use time::OffsetDateTime;
 
 /// One peer for people.
@@ -90,6 +90,11 @@ pub fn url_json(info: &UrlInfo) -> String {
         info.redeemed,
         info.lasts == Lasts::UntilItsVatRestarts
     )
+}
+
+/// Why a URL cannot be revoked.
+pub fn no_such_url(number: UrlId) -> String {
+    format!("there is no {number}; `url list` lists those that were issued and not ended")
 }
 
 const fn state(state: RemoteState) -> &'static str {

@@ -22,6 +22,7 @@ mod show;
 mod signals;
 mod store_command;
 mod waiting;
+mod which;
 
 use args::{Args, Command};
 use clap::Parser as _;

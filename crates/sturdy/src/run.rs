@@ -258,6 +258,11 @@ async fn make_calls(args: &RunArgs, session: &mut Session) -> Result<Done, End> 
             id: if several { format!("{id}/{index}") } else { id.clone() },
             forget: args.forget,
         });
+        if text.trim_start().starts_with(':') {
+            session.failed(text, "commands are for the prompt or a pipe; --call makes a call")?;
+            all = Done::Badly;
+            continue;
+        }
         all = all.and(match session.begin(Typed::waited_for(text), request).await? {
             Begun::Over(done) => done,
             Begun::Waits(mut waiting) => {

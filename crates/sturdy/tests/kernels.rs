@@ -84,19 +84,37 @@ fn urls_are_listed_revoked_and_limited() {
     b.ask(&format!(":url redeem {once}"));
     b.refuse(&format!(":url redeem {once} as again"));
     b.ask(&format!(":url redeem {many} as alice"));
-    b.ask(&format!(":url redeem {many} as alicia"));
+    b.ask(&format!(":url redeem '{many}' as alicia")); // as a shell would want it
     let list = a.ask(":url list");
     let uses: Vec<_> = (0..2).map(|index| (&list[index]["uses"], &list[index]["redeemed"])).collect();
     assert_eq!(uses, [(&"used".into(), &1.into()), (&"many".into(), &2.into())], "{list}");
     a.ask(":url revoke url2");
     b.refuse(&format!(":url redeem {many} as late"));
     assert_eq!(b.ask("alice.name()"), "A", "what was given stays given");
-    for mistake in
-        [":url issue nobody", ":url issue root --expires soon", ":url redeem ocap:x", ":url revoke url9", ":url"]
-    {
-        a.refuse(mistake);
+    for (mistake, why) in [
+        (":url issue nobody", "nothing is named `nobody`"),
+        (":url issue root --expires soon", "no duration"),
+        (":url issue root --expires", "needs a span of time"),
+        (":url redeem ocap:x", "'@'"),
+        (":url revoke url9", "there is no url9"),
+        (":url", ":url issue NAME"),
+        (&many, ":url redeem URL as NAME"),
+    ] {
+        let told = a.refuse(mistake);
+        assert!(told.contains(why), "{mistake}: {told}");
     }
     assert!(b.refuse(&format!(":url redeem {many} as root")).contains("something else already"));
+    // Nobody is waited for who cannot be found; who is known already can be.
+    let nobody = format!("{}@12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp", many.split('@').next().unwrap());
+    let nowhere = "/ip4/127.0.0.1/tcp/9";
+    assert!(b.refuse(&format!(":url redeem {nobody},{nowhere}")).contains("/p2p/"));
+    let again = a.ask_text(":url issue root");
+    b.ask(&format!(":url redeem {},{nowhere} as found", again.split(',').next().unwrap()));
+    b.say(&format!(":url redeem {nobody} &"));
+    assert_eq!(b.hear()["begun"], "&1");
+    b.note("does not say where its kernel is");
+    b.ask(":peers give-up r2");
+    assert_eq!(b.hear()["ended"], "&1");
     let told = [a.end(), b.end()].concat();
     for secret in [once, many] {
         let secret = &secret["ocap:".len()..secret.find('@').unwrap()];
@@ -271,11 +289,22 @@ fn a_peer_is_closed_and_reconnected() {
     assert!(b.refuse("root.call('alice', 'name', [])").contains("CONNECTION_CLOSED"));
     b.ask(":peers reconnect r1");
     assert_eq!(b.ask("root.call('alice', 'name', [])"), "A");
+    // The same while nothing runs.
+    for (action, answer) in [("close", "[KERNEL:CONNECTION_CLOSED]"), ("reconnect", "\"value\":\"A\"")] {
+        b.end();
+        let done = home_b.command(&["peers", action, "r1", "--home", "home"]).output().unwrap();
+        assert!(done.status.success(), "{}", common::text(&done.stderr));
+        b = Kernel::start(&home_b, &["--listen", TCP]);
+        b.say("root.call('alice', 'name', [])");
+        let told = b.hear().to_string();
+        assert!(told.contains(answer), "{action}: {told}");
+    }
     b.ask(":peers forget r1");
     assert!(b.refuse("root.call('alice', 'name', [])").contains("OBJECT_DELETED"));
-    for mistake in [":peers close nobody", ":peers give-up", ":peers what r1"] {
+    for mistake in [":peers close nobody", ":peers give-up", ":peers what r1", ":peers forget 12D3KooW"] {
         b.refuse(mistake);
     }
+    assert_eq!(b.ask(":peers list")[0]["id"], "r1");
 }
 
 #[test]

@@ -231,6 +231,9 @@ impl Ctx<'_, '_> {
         let mut record = self.need::<Remotes>(&remote)?;
         debug_assert!(next > record.conversation, "the number of a conversation never comes twice");
         let unnoticed = defect::broken(Defect::GiveUpKeepsNumbers) && code == Code::ConnectionLost;
+        if leaves != Leaves::Nothing && record.kind == PeerKind::Sturdy {
+            self.carry_garbage(remote, record.conversation)?;
+        }
         let goes_on = unnoticed || record.kind == PeerKind::Whatever && code != Code::PeerRestarted;
         record.conversation = if unnoticed { record.conversation } else { next };
         self.put::<Remotes>(&remote, &record);
