@@ -12,6 +12,7 @@ mod differences;
 mod identity;
 mod new;
 mod out;
+mod patience;
 mod peers;
 mod prompt;
 mod relay;

@@ -6,12 +6,13 @@
 use crate::colon::Failed;
 use crate::describe::{self, or_null};
 use crate::out::{self, End};
+use crate::patience;
 use crate::session::{LONGEST_SHOWN, Session};
 use crate::show;
 use crate::waiting::{Asked, Waiting};
 use crate::which;
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use sturdy_daemon::{
     Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerView, Refused, Request, RequestError, UrlTerms, UrlUse,
     WhichUrl,
@@ -55,19 +56,26 @@ pub async fn url(session: &Session, line: &str, words: &[&str]) -> Result<Told, 
 pub async fn peers(session: &Session, words: &[&str]) -> Result<Told, Failed> {
     let request: fn(String) -> Request = match words {
         [] | ["list"] => return told_peers(session).await,
+        ["patience", peer, options @ ..] => return set_patience(session, peer, options).await,
         ["close", _] => |peer| Request::ClosePeer { peer, pending: OnClose::Keep },
         ["close", _, "--discard"] => |peer| Request::ClosePeer { peer, pending: OnClose::Discard },
         ["reconnect", _] => Request::ReconnectPeer,
         ["give-up", _] => Request::GiveUp,
         ["forget", _] => Request::ForgetPeer,
         _ => {
-            let usage =
-                "it is `:peers`, or `:peers close PEER [--discard]`, or reconnect, give-up or forget and a PEER";
+            let usage = "it is `:peers`, or `:peers close PEER [--discard]`, or patience, reconnect, give-up or forget and a PEER";
             return Err(Failed::Told(usage.into()));
         }
     };
     let peer = which_peer(session, words[1]).await?;
     ask(session, request(peer)).await?;
+    Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
+}
+
+async fn set_patience(session: &Session, peer: &str, options: &[&str]) -> Result<Told, Failed> {
+    let patience = patience::typed(options).map_err(Failed::Told)?;
+    let peer = which_peer(session, peer).await?;
+    ask(session, Request::SetPatience { peer, patience }).await?;
     Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
 }
 
@@ -82,7 +90,8 @@ async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, 
                 rest
             }
             ["--expires", span, rest @ ..] => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + duration(span)?;
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+                    + patience::span(span).map_err(Failed::Told)?;
                 terms.expires_at = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
                 rest
             }
@@ -244,37 +253,5 @@ fn failed(error: RequestError) -> Failed {
     match error {
         RequestError::Stopped(_) => Failed::Stopped(End::of(error)),
         other => Failed::Told(other.to_string()),
-    }
-}
-
-/// `30s`, `10m`, `2h`, `7d`.
-fn duration(text: &str) -> Result<Duration, Failed> {
-    let wrong = || Failed::Told(format!("`{}` is no duration; write 30s, 10m, 2h or 7d", show::tame(text)));
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    // A hundred years are for ever.
-    let total = number.checked_mul(seconds).filter(|total| *total <= 100 * 366 * 86_400).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(total))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7_200), ("7d", 604_800)] {
-            assert_eq!(duration(text).ok(), Some(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "s", "10", "-1s", "1.5h", "10µ", "99999999999999999999d", "40000d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
     }
 }

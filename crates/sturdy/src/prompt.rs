@@ -29,6 +29,7 @@ const COMMANDS: &[&str] = &[
     ":peers close ",
     ":peers forget ",
     ":peers give-up ",
+    ":peers patience ",
     ":peers reconnect ",
     ":quit",
     ":reap",
@@ -65,6 +66,8 @@ pub struct Lines {
     is_wanted: bool,
     /// Where they come from.
     pub source: Source,
+    /// Whether there was at least one.
+    pub were_any: bool,
     /// Words to complete, on a terminal.
     pub words: Words,
     /// Puts the terminal back when nobody waits for lines any more.
@@ -94,7 +97,7 @@ impl Lines {
     /// Lines that a test sends.
     #[cfg(test)]
     pub fn from_channel(typed: mpsc::Receiver<Result<String, String>>, source: Source) -> Self {
-        Self { typed, wanted: None, is_wanted: false, source, words: Words::default(), _before: None }
+        Self { typed, wanted: None, is_wanted: false, were_any: false, source, words: Words::default(), _before: None }
     }
 
     /// The next line; `None` at the end. Whoever stops waiting may begin again.
@@ -107,6 +110,7 @@ impl Lines {
         }
         let line = self.typed.recv().await;
         self.is_wanted = false;
+        self.were_any |= line.is_some();
         line
     }
 }
@@ -132,7 +136,15 @@ pub fn from_terminal(home: &Path) -> Result<Lines, String> {
         .name("sturdy-prompt".into())
         .spawn(move || edit(editor, &history, &wishes, &sender))
         .map_err(|error| error.to_string())?;
-    Ok(Lines { typed, wanted: Some(wanted), is_wanted: false, source: Source::Terminal, words, _before: before })
+    Ok(Lines {
+        typed,
+        wanted: Some(wanted),
+        is_wanted: false,
+        were_any: false,
+        source: Source::Terminal,
+        words,
+        _before: before,
+    })
 }
 
 fn edit(
@@ -194,7 +206,15 @@ pub fn from_pipe(line_bytes: u64) -> Result<Lines, String> {
         }
     };
     thread::Builder::new().name("sturdy-input".into()).spawn(read).map_err(|error| error.to_string())?;
-    Ok(Lines { typed, wanted: None, is_wanted: false, source: Source::Pipe, words: Words::default(), _before: None })
+    Ok(Lines {
+        typed,
+        wanted: None,
+        is_wanted: false,
+        were_any: false,
+        source: Source::Pipe,
+        words: Words::default(),
+        _before: None,
+    })
 }
 
 struct Names {

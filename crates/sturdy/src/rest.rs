@@ -7,7 +7,7 @@ use crate::out::{self, End};
 use crate::which;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
-use sturdy_daemon::{OnClose, Refused, Request, RestError, RestingKernel, WhichUrl, identity_file};
+use sturdy_daemon::{OnClose, Patience, Refused, Request, RestError, RestingKernel, WhichUrl, identity_file};
 use sturdy_types::{UrlId, json_string};
 
 fn open(place: &StorePlace) -> Result<RestingKernel, End> {
@@ -85,6 +85,11 @@ pub fn peers(args: &PeersArgs) -> Result<(), End> {
         Some(PeersAction::GiveUp { peer }) => {
             let peer = change_peer(&args.place, peer, Request::GiveUp)?;
             done(&args.place, &format!("{peer} is not waited for any more; what it was to answer was rejected"))
+        }
+        Some(PeersAction::Patience { peer, attempts, after }) => {
+            let patience = Patience { max_attempts: *attempts, give_up_after_ms: *after };
+            let peer = change_peer(&args.place, peer, |peer| Request::SetPatience { peer, patience })?;
+            done(&args.place, &format!("{peer} is waited for as was said"))
         }
         Some(PeersAction::Forget { peer }) => {
             let peer = change_peer(&args.place, peer, Request::ForgetPeer)?;

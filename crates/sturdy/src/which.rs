@@ -31,7 +31,7 @@ pub fn peer(known: &[PeerInfo], text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sturdy_daemon::{PeerKind, RemoteState};
+    use sturdy_daemon::{Patience, PeerKind, RemoteState};
     use sturdy_types::RemoteId;
 
     fn known() -> Vec<PeerInfo> {
@@ -51,6 +51,8 @@ mod tests {
             refused: 0,
             skipped: 0,
             unreachable_since: None,
+            patience: Patience::default(),
+            own_patience: Patience::default(),
         };
         (1..).zip(ids).map(info).collect()
     }

@@ -23,7 +23,7 @@ pub use room::room_for_calls;
 pub use strangers::{Stranger, StrangerHeard, Strangers, admit};
 
 use crate::blame::{Blame, Fault, Refused};
-use crate::control::PeerInfo;
+use crate::control::{Patience, PeerInfo};
 use crate::ctx::Ctx;
 use sturdy_remote::Position;
 use sturdy_store::{PeerKind, Read, RemoteCursor, RemoteCursors, RemoteRecord, RemoteState, Remotes, RemotesByPeer};
@@ -120,6 +120,8 @@ impl Ctx<'_, '_> {
         let mut peers = Vec::new();
         for (id, record) in self.scan::<Remotes>(&())? {
             let cursor = self.remote_cursor(id)?;
+            let own_patience =
+                Patience { max_attempts: cursor.max_attempts, give_up_after_ms: cursor.give_up_after_ms };
             peers.push(PeerInfo {
                 id,
                 peer: record.peer,
@@ -135,6 +137,8 @@ impl Ctx<'_, '_> {
                 refused: cursor.refused,
                 skipped: cursor.skipped,
                 unreachable_since: cursor.unreachable_since,
+                patience: self.patience(own_patience),
+                own_patience,
             });
         }
         Ok(peers)
