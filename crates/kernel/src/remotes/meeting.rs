@@ -89,8 +89,7 @@ pub fn dial_failed(ctx: &mut Ctx<'_, '_>, peer: &str) -> Result<(), Fault> {
 /// (L13). Of a stranger nothing is kept (L12).
 pub fn offended(ctx: &mut Ctx<'_, '_>, peer: &str, why: String) -> Result<(), Fault> {
     if let Some(remote) = ctx.get::<RemotesByPeer>(&peer.to_owned())? {
-        ctx.change_remote(remote, |cursor| cursor.offences += 1)?;
-        ctx.notice(Notice::PeerOffended { remote, why });
+        ctx.count_offence(remote, why)?;
     }
     ctx.close()
 }
@@ -424,6 +423,7 @@ impl Ctx<'_, '_> {
         let remote = self.known_peer(peer)?;
         self.set_remote_state(remote, RemoteState::Open)?;
         self.reached(remote)?;
+        self.effects.links.push(LinkNews::Pardoned(remote));
         self.want(remote);
         Ok(Answer::Done)
     }
