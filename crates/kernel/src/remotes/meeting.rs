@@ -325,7 +325,9 @@ impl Ctx<'_, '_> {
         if record.state == RemoteState::Open {
             record = self.set_remote_state(remote, RemoteState::GivenUp)?;
         }
-        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, Code::ConnectionLost, why)
+        let not_sent = defect::broken(Defect::LostSaidNotToArrive);
+        let code = if not_sent { Code::EndpointUnreachable } else { Code::ConnectionLost };
+        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, code, why)
     }
 
     /// An attempt to reach the peer has failed: noted durably once, and the end of waiting if a policy says so.
