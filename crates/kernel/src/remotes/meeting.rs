@@ -260,6 +260,12 @@ impl Ctx<'_, '_> {
         self.drain()
     }
 
+    /// Ends a conversation of which our own store does not know enough to go on.
+    pub(super) fn end_damaged(&mut self, remote: RemoteId, why: &str) -> Result<(), Fault> {
+        let next = self.need::<Remotes>(&remote)?.conversation + 1;
+        self.end_conversation(remote, next, Leaves::Objects, Code::ConnectionLost, why)
+    }
+
     /// The name of an object when the conversation is over.
     fn object_after_conversation(
         &mut self,

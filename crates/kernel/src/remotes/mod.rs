@@ -9,6 +9,7 @@ mod homecoming;
 mod meeting;
 mod names;
 mod receiving;
+mod recovery;
 mod redeeming;
 mod room;
 mod sending;
