@@ -9,6 +9,7 @@ use crate::raw;
 use crate::report::{Report, Target, median};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use sturdy_types::KRef;
 use tokio::runtime::Runtime;
 
 /// Measures all parts, or the one that is named.
@@ -17,6 +18,9 @@ pub fn measure(report: &mut Report, dir: &Path, part: Option<&str>) {
     let runtime = runtime.expect("the system gives threads");
     let wanted = |name: &str| part.is_none_or(|part| part == name);
     let normal = if wanted("calls") { Some(calls(report, &runtime, dir)) } else { None };
+    if part == Some("payloads") {
+        payloads(report, &runtime, dir);
+    }
     if wanted("outage") {
         outage(report, &runtime, dir, normal);
     }
@@ -25,8 +29,15 @@ pub fn measure(report: &mut Report, dir: &Path, part: Option<&str>) {
     }
 }
 
-/// Calls on a link that is up. Returns completed calls per second with 1000 in flight.
-fn calls(report: &mut Report, runtime: &Runtime, dir: &Path) -> f64 {
+/// What the disk and the transport alone can do in a second.
+struct Probes {
+    syncs: f64,
+    disk_mib: f64,
+    trips: f64,
+    stream_mib: f64,
+}
+
+fn probes(report: &mut Report, runtime: &Runtime, dir: &Path) -> Probes {
     let syncs = appends_per_second(dir, report.choose(200, 1_000));
     let disk = mebibytes_per_second(dir, report.choose(64, 512));
     report.add("disk: appends of 4 KiB made durable", syncs, "appends/s", Target::Told);
@@ -34,7 +45,12 @@ fn calls(report: &mut Report, runtime: &Runtime, dir: &Path) -> f64 {
     let (trips, stream) = runtime.block_on(raw::measure(report.choose(2_000, 10_000), report.choose(200, 1_000)));
     report.add("transport alone: round trips of one caller", trips, "trips/s", Target::Told);
     report.add("transport alone: frames of 512 KiB", stream, "MiB/s", Target::Told);
+    Probes { syncs, disk_mib: disk, trips, stream_mib: stream }
+}
 
+/// Calls on a link that is up. Returns completed calls per second with 1000 in flight.
+fn calls(report: &mut Report, runtime: &Runtime, dir: &Path) -> f64 {
+    let probes = probes(report, runtime, dir);
     let mut other = Other::start("--peer", &dir.join("there"), None);
     let kernel = runtime.block_on(Kernel::start(&dir.join("here")));
     let target = runtime.block_on(kernel.redeem(&other.said));
@@ -59,12 +75,10 @@ fn calls(report: &mut Report, runtime: &Runtime, dir: &Path) -> f64 {
     // A tick is a hundredth of a second. All threads, the system's part included.
     report.add("1000 calls in flight: computing of the caller", each(from.0, to.0) * 1e4, "µs/call", Target::Told);
     report.add("1000 calls in flight: computing of the called", each(from.1, to.1) * 1e4, "µs/call", Target::Told);
-    let allowed = 4_000.0 / syncs + 1_000.0 / trips + 1.0;
+    let allowed = 4_000.0 / probes.syncs + 1_000.0 / probes.trips + 1.0;
     let waits = runtime.block_on(one_after_another(&kernel, target, report.choose(200, 1_000)));
     report.add("one caller that waits, median", median(waits), "ms/call", Target::AtMost(allowed));
-    let payloads = runtime.block_on(kernel.payloads(target, report.choose(50, 400)));
-    let allowed = 0.3 * stream.min(disk / 4.0);
-    report.add("calls with 512 KiB each", payloads, "MiB/s", Target::AtLeast(allowed));
+    large(report, runtime, &probes, &kernel, &other, target);
     let burst = report.choose(20_000, 100_000);
     let rate_of_burst = runtime.block_on(calls_in_flight(&kernel, target, burst, burst));
     report.add("a burst of 100 000 calls at once", rate_of_burst, "calls/s", Target::Told);
@@ -73,6 +87,30 @@ fn calls(report: &mut Report, runtime: &Runtime, dir: &Path) -> f64 {
     runtime.block_on(kernel.stop());
     other.end();
     rate
+}
+
+/// Calls with long arguments alone.
+fn payloads(report: &mut Report, runtime: &Runtime, dir: &Path) {
+    let probes = probes(report, runtime, dir);
+    let mut other = Other::start("--peer", &dir.join("takes"), None);
+    let kernel = runtime.block_on(Kernel::start(&dir.join("gives")));
+    let target = runtime.block_on(kernel.redeem(&other.said));
+    large(report, runtime, &probes, &kernel, &other, target);
+    runtime.block_on(kernel.stop());
+    other.end();
+}
+
+fn large(report: &mut Report, runtime: &Runtime, probes: &Probes, kernel: &Kernel, other: &Other, target: KRef) {
+    let (count, rounds) = (report.choose(50, 400), report.rounds());
+    let computed = || (raw::ticks(std::process::id()), raw::ticks(other.id()));
+    let from = computed();
+    let rates = (0..rounds).map(|_| runtime.block_on(kernel.payloads(target, count))).collect();
+    let to = computed();
+    let each = |from: u64, to: u64| (to - from) as f64 * 10.0 / (count * rounds) as f64;
+    let allowed = 0.3 * probes.stream_mib.min(probes.disk_mib / 4.0);
+    report.add("calls with 512 KiB each", median(rates), "MiB/s", Target::AtLeast(allowed));
+    report.add("calls with 512 KiB each: computing of the caller", each(from.0, to.0), "ms/call", Target::Told);
+    report.add("calls with 512 KiB each: computing of the called", each(from.1, to.1), "ms/call", Target::Told);
 }
 
 /// Calls that wait for a kernel that is away.

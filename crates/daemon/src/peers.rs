@@ -10,7 +10,7 @@ use crate::kernel_loop::{Broken, KernelLoop, now};
 use crate::network::{NetworkInfo, NetworkSwitch};
 use sturdy_node::kernel::{Effect, Event, Fault, Refused, Request, URL_ISSUER, URL_REDEEMER, UrlHost};
 use sturdy_store::{Read, Remotes, RemotesByPeer};
-use sturdy_transport::{Event as WireEvent, keep_addresses};
+use sturdy_transport::{Event as WireEvent, check_addresses, keep_addresses};
 use sturdy_types::{Code, KernelError, Oid, ServiceCallId};
 
 impl KernelLoop {
@@ -65,11 +65,9 @@ impl KernelLoop {
         Ok(())
     }
 
-    /// Why a request is refused that the kernel cannot judge: it does not know who it is to others.
+    /// Why a request is refused that the kernel cannot judge.
     pub(crate) fn objection(&mut self, request: &Request) -> Option<Refused> {
-        let Request::AddPeer { peer, .. } = request else { return None };
-        let us = self.whoami.peer_id().ok()?;
-        (us == *peer).then_some(Refused::OwnPeer(us))
+        objection(|| self.whoami.peer_id().ok(), request)
     }
 
     /// Does what the clock demands, if it demands something now.
@@ -141,6 +139,17 @@ impl KernelLoop {
         let _gone = reply.send(info);
         Ok(())
     }
+}
+
+/// Why a request is refused that the kernel cannot judge: it does not know who it is to others, and where others could be.
+pub(crate) fn objection(us: impl FnOnce() -> Option<String>, request: &Request) -> Option<Refused> {
+    let Request::AddPeer { peer, hints } = request else { return None };
+    let us = us();
+    if let Some(us) = us.as_ref().filter(|us| *us == peer) {
+        return Some(Refused::OwnPeer(us.clone()));
+    }
+    let mistake = check_addresses(us.as_deref(), peer, hints).err()?;
+    Some(Refused::BadAddress(mistake.to_string()))
 }
 
 /// A secret that nobody guesses.

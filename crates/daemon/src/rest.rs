@@ -4,9 +4,12 @@
 //! next run, which counts it. Deliveries that fall due are left in their queues, as if the process had ended right there.
 
 use crate::boot::store_dir;
+use crate::identity::identity_file;
 use crate::look::LookError;
-use std::path::Path;
+use crate::peers::objection;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+use sturdy_identity::load;
 use sturdy_node::Node;
 use sturdy_node::kernel::{Answer, Effect, Event, Fault, PeerInfo, Refused, Request, Ticket, UrlInfo};
 use sturdy_store::{Engine, Read, Store, SystemSubclusters};
@@ -57,6 +60,8 @@ type Asked = Vec<Result<Answer, Refused>>;
 /// An open kernel in which nothing runs. Others are kept out as long as it is there.
 pub struct RestingKernel {
     node: Node,
+    /// Where it lives, if that is known.
+    home: Option<PathBuf>,
     booted: bool,
     tickets: u64,
 }
@@ -64,13 +69,14 @@ pub struct RestingKernel {
 impl RestingKernel {
     /// Opens the store of this home directory. It must exist.
     pub fn open(home: &Path) -> Result<Self, RestError> {
-        Ok(Self::over(Box::new(engine(&store_dir(home), home)?))?)
+        let kernel = Self::over(Box::new(engine(&store_dir(home), home)?))?;
+        Ok(Self { home: Some(home.to_owned()), ..kernel })
     }
 
     pub(crate) fn over(engine: Box<dyn Engine>) -> Result<Self, LookError> {
         // The incarnation is only for stores that are new.
         let node = Node::open(engine, Incarnation([0; 16]), KernelLimits::default())?;
-        Ok(Self { node, booted: false, tickets: 0 })
+        Ok(Self { node, home: None, booted: false, tickets: 0 })
     }
 
     /// The peers that it knows. Nothing is changed.
@@ -91,6 +97,9 @@ impl RestingKernel {
 
     /// Asks something that changes the kernel. It is durable when this returns.
     pub fn change(&mut self, request: Request) -> Result<Answer, RestError> {
+        if let Some(refused) = objection(|| self.peer_id(), &request) {
+            return Err(refused.into());
+        }
         self.boot()?;
         self.ask(request)
     }
@@ -120,6 +129,12 @@ impl RestingKernel {
         }
         self.tidy_up()?;
         Ok(ResetReport { clusters, urls, peers: peers.len(), incarnation })
+    }
+
+    /// Who it is to others, if it has become somebody. None is made here.
+    fn peer_id(&self) -> Option<String> {
+        let identity = load(&identity_file(self.home.as_ref()?)).ok()?;
+        Some(identity.peer_id().to_string())
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -201,6 +201,33 @@ async fn a_restarted_kernel_is_found_at_the_same_address_with_the_same_identity(
 }
 
 #[tokio::test]
+async fn addresses_that_nobody_can_dial_are_refused_and_nothing_is_kept() {
+    const PEER: &str = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
+    let daemon = Daemon::start(DaemonConfig::new(memory())).await.unwrap();
+    let kernel = daemon.handle();
+    let us = kernel.network().await.unwrap().peer_id;
+    let add = |peer: &str, hint: &str| Request::AddPeer { peer: peer.to_owned(), hints: vec![hint.to_owned()] };
+    for (peer, hint, why) in [
+        ("nobody", format!("/ip4/192.0.2.1/tcp/1/p2p/{PEER}"), "no peer id"),
+        (PEER, "192.0.2.1:1".to_owned(), "no multiaddr"),
+        (PEER, "/ip4/192.0.2.1/tcp/1".to_owned(), "does not end with /p2p/"),
+        (PEER, format!("/ip4/192.0.2.1/udp/1/webrtc-direct/p2p/{PEER}"), "/quic-v1"),
+        (PEER, format!("/ip4/192.0.2.1/tcp/1/p2p/{PEER}/p2p-circuit/p2p/{us}"), "somebody else"),
+        (PEER, format!("/ip4/192.0.2.1/tcp/1/p2p/{us}"), "this kernel itself"),
+    ] {
+        let refused = kernel.request(add(peer, &hint)).await;
+        let Err(RequestError::Refused(Refused::BadAddress(told))) = refused else { panic!("{hint}: {refused:?}") };
+        assert!(told.contains(why), "{told}");
+        assert!(kernel.peers().await.unwrap().is_empty(), "{hint}");
+    }
+    kernel.request(add(PEER, &format!("/ip4/192.0.2.1/tcp/1/p2p/{PEER}"))).await.unwrap();
+    let known = kernel.peers().await.unwrap();
+    assert!(kernel.request(add(PEER, "/ip4/192.0.2.2/tcp/1")).await.is_err());
+    assert_eq!(kernel.peers().await.unwrap()[0].info.hints, known[0].info.hints, "what was known stays");
+    daemon.shutdown().await;
+}
+
+#[tokio::test]
 async fn without_a_network_no_socket_is_opened_and_urls_of_its_own_work() {
     let daemon = Daemon::start(DaemonConfig::new(memory())).await.unwrap();
     let kernel = daemon.handle();

@@ -94,6 +94,9 @@ pub enum Refused {
     /// A kernel is no peer of itself.
     #[error("{0} is this kernel itself, which is no peer of itself")]
     OwnPeer(String),
+    /// The peer's id, or an address of it, is of no use; the host says so.
+    #[error("{0}; nothing was changed")]
+    BadAddress(String),
     /// One peer too many.
     #[error("there are {limit} peers already, which is the limit")]
     TooManyPeers {

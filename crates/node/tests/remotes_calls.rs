@@ -208,6 +208,32 @@ fn what_the_turns_of_a_group_let_go_of_is_told_at_once() {
     assert_eq!(rows(&mut w, 1, "remote-refs"), 2);
 }
 
+/// A delivery kills the process for the third time, so that its vat ends at the next boot; and that process ends before its
+/// first commit. What the vat had is let go of in the group that makes the death durable.
+#[test]
+fn what_was_let_go_of_when_a_death_was_counted_is_told() {
+    let mut w = two();
+    w.stages[0].puppets.on("alice", "give", "resolve result = o+9");
+    w.stages[1].puppets.once("bob", "notify", "hold o-2 strong");
+    w.tell(1, "bob", "ask o-1 give() -> p+5", &[]);
+    w.settle_down();
+    w.stages[0].told();
+    let bob = w.stages[1].vat("bob");
+    w.stages[1].tell_named("deadly", "bob", "keep result");
+    w.stages[1].commit().expect("it is durable");
+    for _ in 0..3 {
+        w.stages[1].run_until_in_flight(bob);
+        w.stages[1].die();
+    }
+    w.crash(1);
+    w.settle_down();
+    assert!(!w.stages[1].status().vats.iter().any(|vat| vat.id == bob));
+    let (alice, _) = told(&w);
+    assert!(alice.contains("dropExports o+9") && alice.contains("retireExports o+9"), "{alice}");
+    // Alice still has bob's root.
+    assert_eq!((rows(&mut w, 0, "remote-refs"), rows(&mut w, 1, "remote-refs")), (1, 1));
+}
+
 /// The set waits, and the peer names one of it again: what is told then acknowledges that, and would take it away.
 #[test]
 fn what_is_named_again_while_the_set_waits_is_not_told() {

@@ -356,7 +356,6 @@ fn w_20_settled_promises_leave_no_rows() {
     }
 }
 
-/// More in `remotes_copies.rs`.
 /// Why a call ended is told by a code, which keeps its meaning from kernel to kernel and to the host.
 #[test]
 fn w_21_what_ended_a_call_is_known_everywhere() {
@@ -392,6 +391,7 @@ fn w_21_what_ended_a_call_is_known_everywhere() {
     }
 }
 
+/// More in `remotes_copies.rs`.
 #[test]
 fn w_22_a_store_that_was_set_back_is_noticed() {
     let mut w = two();

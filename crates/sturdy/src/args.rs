@@ -45,8 +45,10 @@ result that is or holds references gives them the names `$1`, `$2` and so on, un
 session; `ko5` names a reference directly.
 
 Without --call, calls are read from the terminal (`:help` lists more commands) or, line by line,
-from a pipe; empty lines and lines that begin with `#` are skipped. The exit code is 1 if any of
-them failed.
+from a pipe; empty lines and lines that begin with `#` are skipped. Each line is answered before the
+next is read. A call whose line ends with `&` is not waited for: its result is told when it comes,
+and Ctrl-C does the same to the call that a prompt waits for. The exit code is 1 if any of them
+failed.
 
 The first run launches the cluster and stores its code; later runs go on where the last one ended,
 however it ended, with the stored code. When the files have changed since, --reload starts the
@@ -64,7 +66,7 @@ pub struct RunArgs {
     /// Make this call, print its result and exit. Can be given several times.
     #[arg(long, value_name = "CALL")]
     pub call: Vec<String>,
-    /// Print one JSON object per call.
+    /// Print one JSON object per answer.
     #[arg(long)]
     pub json: bool,
     /// Start vats whose files have changed with their new code.

@@ -1,15 +1,19 @@
 //! The commands of the prompt that are no calls: they begin with a colon.
 
+use crate::converse::Typed;
 use crate::out::{self, End};
 use crate::peers::{self, Told};
 use crate::session::{Done, Form, Names, Session, print_json};
 use crate::show;
+use crate::waiting::Waiting;
 use sturdy_daemon::{Answer, Request, RequestError};
 use sturdy_types::{KRef, SubclusterId, VatId, json_string, redact_urls};
 
 const HELP: &str = "\
 name.method(1, 'two', {three: [3n, true]}, $1)   call a method; the result is printed
 name                                             tell what a name stands for
+name.method(…) &   the same without waiting for the result, which is told when it comes; so does Ctrl-C while it waits
+:calls             the calls that were left like that and still wait
 :status            everything that is running
 :vats              the vats of this cluster
 :names             the names that can be used
@@ -31,13 +35,16 @@ name                                             tell what a name stands for
 pub enum Next {
     /// The next line.
     Line(Done),
+    /// A call, which can be waited for or left.
+    Waits(Waiting),
     /// The end.
     Quit,
 }
 
 /// Carries out a line that begins with a colon.
-pub async fn command(session: &mut Session, line: &str) -> Result<Next, End> {
-    let words: Vec<&str> = line.split_whitespace().collect();
+pub async fn command(session: &mut Session, typed: Typed<'_>) -> Result<Next, End> {
+    let Typed { line, code, .. } = typed;
+    let words: Vec<&str> = code.split_whitespace().collect();
     let (command, argument) = (words.first().copied().unwrap_or(":"), words.get(1).copied());
     let answer = match (command, argument) {
         (":url", _) => {
@@ -47,6 +54,15 @@ pub async fn command(session: &mut Session, line: &str) -> Result<Next, End> {
         (":peers" | ":peer", _) => {
             let told = peers::peers(session, &words[1..]).await;
             return with_peers(session, line, told);
+        }
+        (":calls", None) => return with_peers(session, line, Ok(calls(session))),
+        (":reset" | ":identity" | ":store", _) => {
+            let command = &command[1..];
+            let how = format!("`sturdy {command}` does that, from a shell, while nothing runs in the store");
+            Err(Failed::Told(format!("{how}; `sturdy {command} --help` tells more")))
+        }
+        (":relay" | ":new" | ":run", _) => {
+            Err(Failed::Told(format!("`sturdy {}` does that, from another shell", &command[1..])))
         }
         (":quit" | ":q" | ":exit", _) => return Ok(Next::Quit),
         (":help" | ":h" | ":?", _) => Ok(HELP.to_owned()),
@@ -91,7 +107,7 @@ pub enum Failed {
 impl Failed {
     fn tell(self, session: &Session, line: &str) -> Result<Next, End> {
         match self {
-            Self::Told(text) => session.failed(line, &text, None).map(|()| Next::Line(Done::Badly)),
+            Self::Told(text) => session.failed(line, &text).map(|()| Next::Line(Done::Badly)),
             Self::Stopped(end) => Err(end),
         }
     }
@@ -99,7 +115,14 @@ impl Failed {
 
 fn with_peers(session: &Session, line: &str, told: Result<Told, Failed>) -> Result<Next, End> {
     match told {
-        Ok(told) => peers::print(session, line, told).map(Next::Line),
+        Ok(Told::Waits(waiting)) => Ok(Next::Waits(waiting)),
+        Ok(Told::Value { text, json }) => {
+            match session.form {
+                Form::Values => out::result(&text)?,
+                Form::Json => print_json(line, &json)?,
+            }
+            Ok(Next::Line(Done::Well))
+        }
         Err(failed) => failed.tell(session, line),
     }
 }
@@ -125,6 +148,16 @@ async fn ask(session: &Session, request: Request) -> Result<String, Failed> {
         Err(RequestError::Refused(refused)) => Err(Failed::Told(refused.to_string())),
         Err(stopped) => Err(Failed::Stopped(End::of(stopped))),
     }
+}
+
+/// The calls that were left and still wait.
+fn calls(session: &Session) -> Told {
+    let calls: Vec<(String, String)> =
+        session.left.list().map(|(name, line)| (name.to_string(), show::tame(&line))).collect();
+    let lines: Vec<String> = calls.iter().map(|(name, line)| format!("{name}: {line}")).collect();
+    let text = if lines.is_empty() { "no call was left that still waits".to_owned() } else { lines.join("\n") };
+    let json = calls.iter().map(|(name, line)| format!("{{\"begun\":\"{name}\",\"call\":{}}}", json_string(line)));
+    Told::Value { text, json: peers::json_list(json) }
 }
 
 async fn vats(session: &mut Session) -> Result<String, Failed> {

@@ -6,6 +6,7 @@
 
 mod args;
 mod colon;
+mod converse;
 mod describe;
 mod differences;
 mod identity;
@@ -18,7 +19,9 @@ mod rest;
 mod run;
 mod session;
 mod show;
+mod signals;
 mod store_command;
+mod waiting;
 
 use args::{Args, Command};
 use clap::Parser as _;

@@ -29,13 +29,18 @@ type Above = Box<dyn ExternalPrinter + Send>;
 /// Prints above the prompt, as long as there is one.
 static ABOVE: Mutex<Option<Above>> = Mutex::new(None);
 
-/// From now on notes appear above the prompt.
+/// From now on everything appears above the prompt.
 pub fn print_above(printer: Above) {
     *ABOVE.lock().unwrap_or_else(PoisonError::into_inner) = Some(printer);
 }
 
 /// A result.
 pub fn result(text: &str) -> Result<(), End> {
+    if let Some(printer) = &mut *ABOVE.lock().unwrap_or_else(PoisonError::into_inner)
+        && printer.print(format!("{text}\n")).is_ok()
+    {
+        return Ok(());
+    }
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
     written.map_err(|error| match error.kind() {

@@ -6,8 +6,9 @@
 use crate::colon::Failed;
 use crate::describe::{self, or_null};
 use crate::out::{self, End};
-use crate::session::{Done, Form, LONGEST_SHOWN, Session, print_json};
+use crate::session::{LONGEST_SHOWN, Session};
 use crate::show;
+use crate::waiting::{Asked, Waiting};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sturdy_daemon::{
@@ -28,12 +29,12 @@ pub enum Told {
         /// For programs, as JSON.
         json: String,
     },
-    /// The session has printed the answer itself.
-    Already(Done),
+    /// The answer is still to come.
+    Waits(Waiting),
 }
 
 /// `:url …`
-pub async fn url(session: &mut Session, line: &str, words: &[&str]) -> Result<Told, Failed> {
+pub async fn url(session: &Session, line: &str, words: &[&str]) -> Result<Told, Failed> {
     match words {
         ["issue", name, options @ ..] => issue(session, name, options).await,
         ["redeem", url] => redeem(session, line, url, None).await,
@@ -101,7 +102,7 @@ async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, 
     Ok(Told::Value { json: json_string(&text), text })
 }
 
-async fn redeem(session: &mut Session, line: &str, url: &str, name: Option<&str>) -> Result<Told, Failed> {
+async fn redeem(session: &Session, line: &str, url: &str, name: Option<&str>) -> Result<Told, Failed> {
     let (url, peer) = sturdy_identity::parse_url(url).map_err(|error| Failed::Told(error.to_string()))?;
     let network = session.kernel.network().await.map_err(failed)?;
     if network.switch == NetworkSwitch::Off && peer.to_string() != network.peer_id {
@@ -111,8 +112,9 @@ async fn redeem(session: &mut Session, line: &str, url: &str, name: Option<&str>
     if let Some(name) = name {
         session.names.may_be_given(name).map_err(Failed::Told)?;
     }
-    let settled = session.kernel.redeem_url(url, None).await.map_err(failed)?;
-    Ok(Told::Already(session.redeemed(line, settled, name).await.map_err(Failed::Stopped)?))
+    let kernel = session.kernel.clone();
+    let asked = Asked { line: line.to_owned(), request: None, name: name.map(ToOwned::to_owned), left: None };
+    Ok(Told::Waits(Waiting::new(asked, async move { kernel.redeem_url(url, None).await })))
 }
 
 async fn list(session: &Session) -> Result<Told, Failed> {
@@ -185,7 +187,7 @@ fn peer_json(view: &PeerView) -> String {
     describe::peer_json(info, &link)
 }
 
-fn json_list(items: impl Iterator<Item = String>) -> String {
+pub fn json_list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
@@ -233,20 +235,6 @@ fn duration(text: &str) -> Result<Duration, Failed> {
     // A hundred years are for ever.
     let total = number.checked_mul(seconds).filter(|total| *total <= 100 * 366 * 86_400).ok_or_else(wrong)?;
     Ok(Duration::from_secs(total))
-}
-
-/// Prints what a command answered.
-pub fn print(session: &Session, line: &str, told: Told) -> Result<Done, End> {
-    match told {
-        Told::Already(done) => Ok(done),
-        Told::Value { text, json } => {
-            match session.form {
-                Form::Values => out::result(&text)?,
-                Form::Json => print_json(line, &json)?,
-            }
-            Ok(Done::Well)
-        }
-    }
 }
 
 #[cfg(test)]

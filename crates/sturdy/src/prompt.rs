@@ -18,9 +18,14 @@ use tokio::sync::mpsc;
 /// Lines of history kept.
 const HISTORY_LINES: usize = 1_000;
 const COMMANDS: &[&str] = &[
+    ":calls",
     ":help",
     ":names",
     ":peers",
+    ":peers close ",
+    ":peers forget ",
+    ":peers give-up ",
+    ":peers reconnect ",
     ":quit",
     ":reap",
     ":restart",
@@ -38,24 +43,46 @@ const COMMANDS: &[&str] = &[
 /// What can be completed.
 pub type Words = Arc<Mutex<Vec<String>>>;
 
+/// Where lines come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Somebody types them, one after the other.
+    Terminal,
+    /// A pipe or a file has them ready.
+    Pipe,
+}
+
 /// Lines from wherever they come.
 pub struct Lines {
     typed: mpsc::Receiver<Result<String, String>>,
     /// One permit per line that is wanted: the prompt appears only when the answer before is printed.
     wanted: Option<std::sync::mpsc::Sender<()>>,
+    /// Whether a permit was given for which no line has come yet.
+    is_wanted: bool,
+    /// Where they come from.
+    pub source: Source,
     /// Words to complete, on a terminal.
     pub words: Words,
 }
 
 impl Lines {
-    /// The next line; `None` at the end.
+    /// Lines that a test sends.
+    #[cfg(test)]
+    pub fn from_channel(typed: mpsc::Receiver<Result<String, String>>, source: Source) -> Self {
+        Self { typed, wanted: None, is_wanted: false, source, words: Words::default() }
+    }
+
+    /// The next line; `None` at the end. Whoever stops waiting may begin again.
     pub async fn next(&mut self) -> Option<Result<String, String>> {
         if let Some(wanted) = &self.wanted
-            && wanted.send(()).is_err()
+            && !self.is_wanted
         {
-            return None;
+            wanted.send(()).ok()?;
+            self.is_wanted = true;
         }
-        self.typed.recv().await
+        let line = self.typed.recv().await;
+        self.is_wanted = false;
+        line
     }
 }
 
@@ -80,7 +107,7 @@ pub fn from_terminal(home: &Path) -> Result<Lines, String> {
         .name("sturdy-prompt".into())
         .spawn(move || edit(editor, &history, &wishes, &sender))
         .map_err(|error| error.to_string())?;
-    Ok(Lines { typed, wanted: Some(wanted), words })
+    Ok(Lines { typed, wanted: Some(wanted), is_wanted: false, source: Source::Terminal, words })
 }
 
 fn edit(
@@ -142,7 +169,7 @@ pub fn from_pipe(line_bytes: u64) -> Result<Lines, String> {
         }
     };
     thread::Builder::new().name("sturdy-input".into()).spawn(read).map_err(|error| error.to_string())?;
-    Ok(Lines { typed, wanted: None, words: Words::default() })
+    Ok(Lines { typed, wanted: None, is_wanted: false, source: Source::Pipe, words: Words::default() })
 }
 
 struct Names {

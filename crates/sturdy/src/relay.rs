@@ -3,7 +3,7 @@
 use crate::args::RelayArgs;
 use crate::identity::with_source;
 use crate::out::{self, End};
-use crate::run::ending_signal;
+use crate::signals::Signals;
 use sturdy_daemon::{load_or_create_identity, new_identity};
 use sturdy_transport::relay::{RelayConfig, RelayEvent, RelayLimits, RelayServer, serve};
 use sturdy_types::json_string;
@@ -28,7 +28,7 @@ async fn relay_in(args: &RelayArgs) -> Result<(), End> {
     config.listen.clone_from(&args.listen);
     config.announce.clone_from(&args.announce);
     config.limits = limits(args);
-    let ending = ending_signal();
+    let mut signals = Signals::heed();
     let mut server = serve(&config).map_err(End::of)?;
     if args.json {
         out::result(&format!("{{\"event\":\"started\",\"peer\":{}}}", json_string(server.peer_id())))?;
@@ -37,8 +37,8 @@ async fn relay_in(args: &RelayArgs) -> Result<(), End> {
     }
     let ended = tokio::select! {
         ended = tell(&mut server, args.json) => ended,
-        name = ending => {
-            out::note(&format!("{name}: ending"));
+        asks = signals.next() => {
+            out::note(&format!("{}: ending", asks.name()));
             Ok(())
         }
     };

@@ -1,16 +1,18 @@
 //! `sturdy run`: the cluster is launched or resumed, then calls are made until there are no more.
 
 use crate::args::RunArgs;
-use crate::colon::{self, Next};
+use crate::converse::{Leaving, Typed, converse};
 use crate::differences::{ChangedVat, differences};
 use crate::out::{self, End};
-use crate::prompt::{self, Lines};
-use crate::session::{Done, Form, Names, RequestName, Session};
+use crate::prompt;
+use crate::session::{Begun, Done, Form, Names, RequestName, Session};
 use crate::show;
+use crate::signals::{Asks, Signals};
+use crate::waiting::LeftCalls;
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use sturdy_daemon::cluster_file::{self, ClusterFile};
 use sturdy_daemon::{
@@ -18,7 +20,6 @@ use sturdy_daemon::{
     RequestError, Status, SubclusterInfo,
 };
 use sturdy_types::{SubclusterId, redact_urls};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 /// Bytes of one line from a pipe: a message of the largest size, written out, fits.
@@ -58,22 +59,40 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
         let (listen, relays, reached_at) = (args.listen.clone(), args.relay.clone(), args.reach.clone());
         config.network = Some(NetworkConfig { listen, relays, reached_at, ..NetworkConfig::default() });
     }
-    let ending = ending_signal(); // before anything is shown: who sees something may send a signal
+    let mut signals = Signals::heed(); // before anything is shown: who sees something may send a signal
     let daemon = Daemon::start(config).await.map_err(End::of)?;
     let kernel = daemon.handle();
     if !args.listen.is_empty() {
         // URLs that are issued at once are to say where this kernel is.
         let _late = tokio::time::timeout(Duration::from_millis(LISTEN_PATIENCE_MS), listening.notified()).await;
     }
-    let ended = tokio::select! {
-        ended = serve(args, &kernel, &label, file) => ended,
-        name = ending => {
-            out::note(&format!("{name}: ending; everything goes on with the next run"));
-            Err(End::Told)
-        }
-    };
+    let ended = until_told(&mut signals, args, &kernel, &label, file).await;
     daemon.shutdown().await;
     ended
+}
+
+/// Serves until there is nothing more to do or a signal asks for the end.
+async fn until_told(
+    signals: &mut Signals,
+    args: &RunArgs,
+    kernel: &Handle,
+    label: &str,
+    file: Result<ClusterFile, cluster_file::ClusterFileError>,
+) -> Result<(), End> {
+    let leaving = Leaving::default();
+    let mut serving = std::pin::pin!(serve(args, kernel, label, file, &leaving));
+    loop {
+        tokio::select! {
+            ended = &mut serving => return ended,
+            asks = signals.next() => {
+                if asks == Asks::Interrupt && leaving.leave() {
+                    continue;
+                }
+                out::note(&format!("{}: ending; everything goes on with the next run", asks.name()));
+                return Err(End::Told);
+            }
+        }
+    }
 }
 
 /// Shows reports; a fault is also kept in a file. The first address is also told to `listening`.
@@ -113,6 +132,7 @@ async fn serve(
     kernel: &Handle,
     label: &str,
     file: Result<ClusterFile, cluster_file::ClusterFileError>,
+    leaving: &Leaving,
 ) -> Result<(), End> {
     let status = kernel.status().await.map_err(End::of)?;
     let stored = status.subclusters.iter().find(|info| info.label.as_deref() == Some(label));
@@ -137,17 +157,23 @@ async fn serve(
         out::note(&format!("this kernel is {}", kernel.network().await.map_err(End::of)?.peer_id));
     }
     let form = if args.json { Form::Json } else { Form::Values };
-    let mut session = Session { kernel: kernel.clone(), subcluster: id, names: Names::of_vats(info, &status), form };
+    let mut session = Session {
+        kernel: kernel.clone(),
+        subcluster: id,
+        names: Names::of_vats(info, &status),
+        form,
+        left: LeftCalls::default(),
+    };
     let done = if !args.call.is_empty() {
         make_calls(args, &mut session).await?
     } else if is_terminal {
         out::note("Type calls such as root.method(1, 'two'), or :help.");
-        let lines = prompt::from_terminal(&args.home).map_err(End::Error)?;
-        converse(&mut session, lines).await?;
+        let mut lines = prompt::from_terminal(&args.home).map_err(End::Error)?;
+        converse(&mut session, &mut lines, leaving).await?;
         Done::Well
     } else {
-        let lines = prompt::from_pipe(LINE_BYTES).map_err(End::Error)?;
-        converse(&mut session, lines).await?
+        let mut lines = prompt::from_pipe(LINE_BYTES).map_err(End::Error)?;
+        converse(&mut session, &mut lines, leaving).await?
     };
     if !is_terminal {
         let _busy = tokio::time::timeout(Duration::from_millis(END_PATIENCE_MS), kernel.quiet()).await;
@@ -232,51 +258,13 @@ async fn make_calls(args: &RunArgs, session: &mut Session) -> Result<Done, End> 
             id: if several { format!("{id}/{index}") } else { id.clone() },
             forget: args.forget,
         });
-        if session.line(text, request).await? == Done::Badly {
-            all = Done::Badly;
-        }
+        all = all.and(match session.begin(Typed::waited_for(text), request).await? {
+            Begun::Over(done) => done,
+            Begun::Waits(mut waiting) => {
+                let settling = waiting.settled().await;
+                session.conclude(&waiting.asked, settling).await?
+            }
+        });
     }
     Ok(all)
-}
-
-/// Line after line until there are no more.
-async fn converse(session: &mut Session, mut lines: Lines) -> Result<Done, End> {
-    let mut all = Done::Well;
-    loop {
-        *lines.words.lock().unwrap_or_else(PoisonError::into_inner) = session.names.all();
-        let Some(line) = lines.next().await else { return Ok(all) };
-        let line = line.map_err(End::Error)?;
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let done = if line.starts_with(':') {
-            match colon::command(session, line).await? {
-                Next::Line(done) => done,
-                Next::Quit => return Ok(all),
-            }
-        } else {
-            session.line(line, None).await?
-        };
-        if done == Done::Badly {
-            all = Done::Badly;
-        }
-    }
-}
-
-/// Resolves with the name of the signal that asks for the end. Signals are heeded from the call on.
-pub fn ending_signal() -> impl Future<Output = &'static str> {
-    let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    async {
-        match (interrupt, terminate) {
-            (Ok(mut interrupt), Ok(mut terminate)) => {
-                tokio::select! {
-                    _ = interrupt.recv() => "interrupted",
-                    _ = terminate.recv() => "terminated",
-                }
-            }
-            // Without handlers the signals end the process at once, which is safe, if less polite.
-            _ => std::future::pending().await,
-        }
-    }
 }

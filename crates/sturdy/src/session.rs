@@ -3,8 +3,10 @@
 //! What always holds: a call is acknowledged once its result is printed, unless the result holds references, which
 //! stay alive (and keep their `$n`) until the session ends, or the call has a request id of its own.
 
+use crate::converse::Typed;
 use crate::out::{self, End};
 use crate::show;
+use crate::waiting::{Asked, LeftCalls, Settling, Waiting};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use sturdy_daemon::{Handle, Lasting, RefOwner, RequestError, Settled, Status, SubclusterInfo};
@@ -21,7 +23,7 @@ pub const LONGEST_SHOWN: usize = 24;
 pub enum Form {
     /// For people.
     Values,
-    /// One JSON object per call.
+    /// One JSON object per answer.
     Json,
 }
 
@@ -32,6 +34,24 @@ pub enum Done {
     Well,
     /// It failed, and that has been told.
     Badly,
+}
+
+impl Done {
+    /// Whether both did.
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Well, Self::Well) => Self::Well,
+            _ => Self::Badly,
+        }
+    }
+}
+
+/// How far a line has come.
+pub enum Begun {
+    /// To its end.
+    Over(Done),
+    /// It is a call, which can be waited for or left.
+    Waits(Waiting),
 }
 
 /// A name for a call that outlives the process.
@@ -137,39 +157,61 @@ pub struct Session {
     pub names: Names,
     /// How results are printed.
     pub form: Form,
+    /// Calls that nobody stands and waits for.
+    pub left: LeftCalls,
 }
 
 impl Session {
-    /// Understands one line and does what it says. An error means that nothing more can be done.
-    pub async fn line(&mut self, text: &str, request: Option<RequestName>) -> Result<Done, End> {
-        match parse_line(text, |name| self.names.resolve(name)) {
-            Ok(Line::Inspect(named)) => self.inspect(text, &named).await,
-            Ok(Line::Call(call)) => self.call(text, &call, request).await,
+    /// Understands one line and does what it says, up to the point where it has to wait. An error means that nothing more
+    /// can be done.
+    pub async fn begin(&mut self, typed: Typed<'_>, request: Option<RequestName>) -> Result<Begun, End> {
+        let text = typed.line;
+        match parse_line(typed.code, |name| self.names.resolve(name)) {
+            Ok(Line::Inspect(named)) => self.inspect(text, &named).await.map(Begun::Over),
+            Ok(Line::Call(call)) => Ok(Begun::Waits(self.call(text, &call, request))),
             Err(error) => {
-                self.failed(text, &error.to_string(), None)?;
-                Ok(Done::Badly)
+                self.failed(text, &error.to_string())?;
+                Ok(Begun::Over(Done::Badly))
             }
         }
     }
 
-    async fn call(&mut self, text: &str, call: &Call<KRef>, request: Option<RequestName>) -> Result<Done, End> {
-        let name = request.as_ref().map(|request| request.id.clone());
-        let settled = match self.kernel.call(call.target.reference, call.methargs(), name).await {
-            Ok(settled) => settled,
-            Err(RequestError::Refused(refused)) => {
-                self.failed(text, &refused.to_string(), None)?;
-                return Ok(Done::Badly);
-            }
-            Err(stopped) => return Err(End::of(stopped)),
-        };
-        self.conclude(text, &settled, request).await
+    fn call(&self, text: &str, call: &Call<KRef>, request: Option<RequestName>) -> Waiting {
+        let (kernel, target, methargs) = (self.kernel.clone(), call.target.reference, call.methargs());
+        let id = request.as_ref().map(|request| request.id.clone());
+        let asked = Asked { line: text.to_owned(), request, name: None, left: None };
+        Waiting::new(asked, async move { kernel.call(target, methargs, id).await })
     }
 
-    /// Prints a result, and acknowledges it if nothing in it has to be kept.
-    async fn conclude(&mut self, text: &str, settled: &Settled, request: Option<RequestName>) -> Result<Done, End> {
-        let shown = self.shown(settled).await?;
-        let done = self.print(text, settled, &shown)?;
-        let finished = match request {
+    /// Does not stand and wait for a call any longer, and tells under which name its result will be told. If too many are
+    /// left already, the call is given back.
+    pub async fn leave(&mut self, waiting: Waiting) -> Result<Option<Waiting>, End> {
+        let call = json_string(&echo(&waiting.asked.line));
+        let name = match self.left.leave(waiting).await {
+            Ok(name) => name,
+            Err(waiting) => return Ok(Some(waiting)),
+        };
+        match self.form {
+            Form::Values => out::note(&format!("{name} goes on; its result is told when it comes")),
+            Form::Json => out::result(&format!("{{\"call\":{call},\"ok\":true,\"begun\":\"{name}\"}}"))?,
+        }
+        Ok(None)
+    }
+
+    /// Prints what a call came to, and acknowledges it if nothing in it has to be kept.
+    pub async fn conclude(&mut self, asked: &Asked, settling: Settling) -> Result<Done, End> {
+        let settled = match settling {
+            Ok(settled) => settled,
+            Err(stopped @ RequestError::Stopped(_)) => return Err(End::of(stopped)),
+            Err(refused) => {
+                self.failed_call(asked, &refused.to_string(), None)?;
+                return Ok(Done::Badly);
+            }
+        };
+        self.give_name(asked, &settled);
+        let shown = self.shown(&settled).await?;
+        let done = self.print(asked, &settled, &shown)?;
+        let finished = match &asked.request {
             None => shown.is_empty(),
             Some(request) => request.forget,
         };
@@ -179,27 +221,30 @@ impl Session {
         Ok(done)
     }
 
-    /// A redemption that `text` asked for has ended; the reference may be given a name.
-    pub async fn redeemed(&mut self, text: &str, settled: Settled, name: Option<&str>) -> Result<Done, End> {
+    /// Gives the reference in a result the name that it is to have.
+    fn give_name(&mut self, asked: &Asked, settled: &Settled) {
+        let Some(name) = &asked.name else { return };
         let mut found = Vec::new();
         if let Ok(value) = decode(&settled.value) {
             references(&value, &settled.value.slots, &mut found);
         }
-        if let (Some(name), Some(named)) = (name, found.into_iter().next()) {
-            self.names.known.insert(name.to_owned(), named);
+        let Some(named) = found.into_iter().next() else { return };
+        // Meanwhile another may have taken the name.
+        match self.names.may_be_given(name) {
+            Ok(()) => drop(self.names.known.insert(name.clone(), named)),
+            Err(why) => out::note(&format!("warning: {why}")),
         }
-        self.conclude(text, &settled, None).await
     }
 
-    fn print(&self, text: &str, settled: &Settled, shown: &[Shown]) -> Result<Done, End> {
+    fn print(&self, asked: &Asked, settled: &Settled, shown: &[Shown]) -> Result<Done, End> {
         if settled.rejected {
-            self.failed(text, &show::reason(&settled.value), Some(settled))?;
+            self.failed_call(asked, &show::reason(&settled.value), Some(settled))?;
         } else if self.form == Form::Json {
-            let value = json_value(settled);
-            let refs = json_refs(shown);
-            out::result(&format!("{{\"call\":{},\"ok\":true,\"value\":{value}{refs}}}", json_string(&echo(text))))?;
+            let (call, value) = (json_string(&echo(&asked.line)), json_value(settled));
+            let (refs, ended) = (json_refs(shown), json_ended(asked));
+            out::result(&format!("{{\"call\":{call},\"ok\":true,\"value\":{value}{refs}{ended}}}"))?;
         } else {
-            out::result(&show::value(&settled.value))?;
+            out::result(&format!("{}{}", which(asked), show::value(&settled.value)))?;
         }
         if self.form == Form::Values {
             for one in shown.iter().filter(|one| one.is_new) {
@@ -212,17 +257,25 @@ impl Session {
     }
 
     /// Tells that a line failed.
-    pub fn failed(&self, text: &str, why: &str, settled: Option<&Settled>) -> Result<(), End> {
+    pub fn failed(&self, text: &str, why: &str) -> Result<(), End> {
         match self.form {
             Form::Values => {
                 out::note(&format!("Error: {why}"));
                 Ok(())
             }
+            Form::Json => print_failure(text, why, ""),
+        }
+    }
+
+    fn failed_call(&self, asked: &Asked, why: &str, settled: Option<&Settled>) -> Result<(), End> {
+        match self.form {
+            Form::Values => {
+                out::note(&format!("{}Error: {why}", which(asked)));
+                Ok(())
+            }
             Form::Json => {
                 let error = settled.map_or_else(String::new, |settled| format!(",\"error\":{}", json_value(settled)));
-                let (call, message) = (json_string(&echo(text)), json_string(why));
-                // An error may have been made of anything; nobody has asked it for a URL.
-                out::told(&format!("{{\"call\":{call},\"ok\":false,\"message\":{message}{error}}}"))
+                print_failure(&asked.line, why, &format!("{error}{}", json_ended(asked)))
             }
         }
     }
@@ -259,7 +312,7 @@ impl Session {
         let about = match info {
             None if named.kind == RefKind::Promise => "a promise".to_owned(),
             None => {
-                self.failed(text, &format!("{reference} is not known to this kernel"), None)?;
+                self.failed(text, &format!("{reference} is not known to this kernel"))?;
                 return Ok(Done::Badly);
             }
             Some(info) => {
@@ -302,6 +355,23 @@ pub fn echo(line: &str) -> Cow<'_, str> {
 pub fn print_json(text: &str, value: &str) -> Result<(), End> {
     let call = json_string(&echo(text));
     out::result(&format!("{{\"call\":{call},\"ok\":true,\"value\":{value}}}"))
+}
+
+/// `more` begins with a comma, or is nothing.
+fn print_failure(text: &str, why: &str, more: &str) -> Result<(), End> {
+    let (call, message) = (json_string(&echo(text)), json_string(why));
+    // An error may have been made of anything; nobody has asked it for a URL.
+    out::told(&format!("{{\"call\":{call},\"ok\":false,\"message\":{message}{more}}}"))
+}
+
+/// Which of the calls that were left it is, for people.
+fn which(asked: &Asked) -> String {
+    asked.left.map_or_else(String::new, |name| format!("{name}: "))
+}
+
+/// The same for programs.
+fn json_ended(asked: &Asked) -> String {
+    asked.left.map_or_else(String::new, |name| format!(",\"ended\":\"{name}\""))
 }
 
 fn json_value(settled: &Settled) -> String {

@@ -158,6 +158,69 @@ fn commands_of_the_prompt_work_from_a_pipe() {
     place.is_sound();
 }
 
+/// Counts, and answers later.
+const LATER: &str = "import { makeDefaultExo } from '@metamask/kernel-utils/exo';
+export function buildRootObject() {
+  let n = 0;
+  const waiting = new Map();
+  return makeDefaultExo('Root', {
+    bootstrap() {},
+    next: () => { n += 1; return n; },
+    later: name => new Promise((resolve, reject) => waiting.set(name, { resolve, reject })),
+    settle(name, value) { waiting.get(name).resolve(value); },
+    fail(name) { waiting.get(name).reject(Error('in the end')); },
+  });
+}
+";
+
+#[test]
+fn a_call_that_is_left_is_told_when_its_result_comes() {
+    let place = Place::new();
+    place.write("vat.js", LATER);
+    let run =
+        place.pipe("vat.js", &[], "vat.later(1) &\nvat.next()&\n:calls\nvat.settle(1, 'late')\n:calls\nvat.next()\n");
+    let (shown, told) = (text(&run.stdout), text(&run.stderr));
+    let lines: Vec<&str> = shown.lines().collect();
+    for line in ["&1: vat.later(1) &", "&2: 1", "&1: \"late\"", "2"] {
+        assert!(lines.contains(&line), "{line}: {shown}");
+    }
+    assert!(told.contains("&1 goes on; its result is told when it comes"), "{told}");
+    assert_eq!(run.status.code(), Some(0), "{told}");
+    // A failure of one counts, also when nothing comes after it.
+    let json = place.pipe("vat.js", &["--json"], "vat.later(2) &\nvat.fail(2) &\nvat.nothing(\n");
+    let mut lines: Vec<serde_json::Value> =
+        text(&json.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(json.status.code(), Some(1));
+    lines.retain(|line| line["ended"] == "&1");
+    assert_eq!((lines.len(), &lines[0]["error"]["@error"]), (1, &"in the end".into()), "{lines:?}");
+    // Nobody waits after `:quit`.
+    let quit = place.pipe("vat.js", &[], "vat.later(3) &\n:quit\n");
+    assert_eq!((text(&quit.stdout).as_str(), quit.status.code()), ("", Some(0)));
+    assert!(text(&quit.stderr).contains("&1 goes on, but nobody is told its result"), "{}", text(&quit.stderr));
+    place.is_sound();
+}
+
+#[test]
+fn calls_are_made_in_the_order_of_their_lines_however_they_are_waited_for() {
+    let place = Place::new();
+    place.write("vat.js", LATER);
+    let lines: Vec<&str> = (1..=2_000).map(|n| if n % 10 == 0 { "vat.next()" } else { "vat.next() &" }).collect();
+    let run = place.pipe("vat.js", &[], &lines.join("\n"));
+    let shown = text(&run.stdout);
+    let waited: Vec<&str> = shown.lines().filter(|line| !line.starts_with('&')).collect();
+    let expected: Vec<String> = (1..=200).map(|n| (10 * n).to_string()).collect();
+    assert_eq!(waited, expected);
+    let mut left = 0;
+    for line in shown.lines() {
+        if let Some((name, value)) = line.strip_prefix('&').and_then(|line| line.split_once(": ")) {
+            let (name, value): (u64, u64) = (name.parse().unwrap(), value.parse().unwrap());
+            assert_eq!(value, name + (name - 1) / 9, "{line}");
+            left += 1;
+        }
+    }
+    assert_eq!(left, 1_800);
+}
+
 #[test]
 fn a_new_vat_runs_at_once() {
     let place = Place::new();

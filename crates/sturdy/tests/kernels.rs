@@ -279,6 +279,59 @@ fn a_peer_is_closed_and_reconnected() {
 }
 
 #[test]
+fn a_peer_is_given_up_while_a_call_waits_for_it() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let url = a.ask_text(":url issue root");
+    b.ask_until(":peers", |peers| peers[0]["pendingMessages"] == 0);
+    a.kill();
+    for (line, begun) in [("alice.add('lost') &", "&1"), (&format!(":url redeem {url} as alicia &"), "&2")] {
+        b.say(line);
+        let answer = b.hear();
+        assert_eq!((&answer["ok"], &answer["begun"]), (&true.into(), &begun.into()), "{answer}");
+    }
+    // Neither keeps other lines from being answered.
+    assert_eq!(b.ask("root.name()"), "B");
+    let calls = b.ask(":calls");
+    assert_eq!((&calls[0]["begun"], &calls[0]["call"]), (&"&1".into(), &"alice.add('lost') &".into()), "{calls}");
+    assert!(calls[1]["call"].as_str().is_some_and(|call| call.starts_with(":url redeem")), "{calls}");
+    assert!(b.heard.iter().all(|line| !line.contains(&url[..20])), "a URL is a secret");
+    assert_eq!(b.ask(":peers")[0]["pendingMessages"], 2);
+    b.ask(":peers give-up r1");
+    let mut ended = [b.hear(), b.hear()];
+    ended.sort_by_key(|answer| answer["ended"].to_string());
+    for (answer, name) in ended.iter().zip(["&1", "&2"]) {
+        assert_eq!((&answer["ok"], &answer["ended"]), (&false.into(), &name.into()), "{answer}");
+        assert!(answer["message"].as_str().unwrap().contains("CONNECTION_LOST"), "{answer}");
+    }
+    assert_eq!(b.ask(":calls"), serde_json::json!([]));
+}
+
+#[test]
+fn what_was_left_is_told_when_the_peer_is_back() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let (url, at_a) = (a.ask_text(":url issue root"), a.address());
+    a.kill();
+    let lines = ["alice.add('waits') &".to_owned(), format!(":url redeem {url} as alicia &")];
+    for line in &lines {
+        b.say(line);
+        assert_eq!(b.hear()["ok"], true);
+    }
+    b.ask(":peers");
+    let mut a = Kernel::start(&home_a, &["--listen", &at_a]);
+    let mut ended = [b.hear(), b.hear()];
+    ended.sort_by_key(|answer| answer["ended"].to_string());
+    assert_eq!((&ended[0]["call"], &ended[0]["value"]), (&lines[0].as_str().into(), &1.into()), "{ended:?}");
+    assert_eq!(b.ask("alicia.name()"), "A", "the name is there once the redemption has ended");
+    assert_eq!(entries(&mut a), ["waits"]);
+}
+
+#[test]
 fn a_kernel_without_a_network_says_so() {
     let home = party("A");
     let run = home.pipe("cluster.json", &["--json"], ":url issue root\n:peers\n");

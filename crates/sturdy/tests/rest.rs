@@ -73,7 +73,7 @@ fn place() -> Place {
         let request = Request::IssueUrl { object, oid: Oid::from_random(&[byte; 32]), terms: UrlTerms::default() };
         assert!(matches!(kernel.change(request).unwrap(), Answer::Url(_)));
     }
-    let hints = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
+    let hints = vec![format!("/ip4/192.0.2.1/tcp/4001/p2p/{PEER}")];
     kernel.change(Request::AddPeer { peer: PEER.to_owned(), hints }).unwrap();
     place
 }
@@ -110,6 +110,27 @@ fn urls_are_listed_and_revoked() {
     // Nothing else has changed: the cluster goes on.
     assert_eq!(good(&place.run("vat.js", &["--call", "vat.next()"])), "2\n");
     place.is_sound();
+}
+
+#[test]
+fn at_rest_an_address_that_nobody_can_dial_is_refused() {
+    let _alone = alone();
+    let place = place();
+    let us =
+        good(&typed(&place, &["identity", "restore"], WORDS)).trim_start_matches("this kernel is ").trim().to_owned();
+    let mut kernel = RestingKernel::open(&place.home()).unwrap();
+    let known = kernel.peers().unwrap();
+    for (peer, hint, why) in [
+        (PEER, "/ip4/192.0.2.1/tcp/4001".to_owned(), "does not end with /p2p/"),
+        (PEER, format!("/ip4/192.0.2.1/tcp/4001/p2p/{us}"), "this kernel itself"),
+        (&us, format!("/ip4/192.0.2.1/tcp/4001/p2p/{us}"), "no peer of itself"),
+        ("12D3KooWnobody", format!("/ip4/192.0.2.1/tcp/4001/p2p/{PEER}"), "no peer id"),
+    ] {
+        let hints = vec![hint];
+        let refused = kernel.change(Request::AddPeer { peer: peer.to_owned(), hints }).unwrap_err().to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+    assert_eq!(kernel.peers().unwrap(), known);
 }
 
 #[test]

@@ -33,5 +33,6 @@ pub use config::{Protocols, TransportConfig, TransportLimits};
 pub use event::{Event, Events, Gone, Path, Side, Wire};
 pub use found::{MAX_KEPT, keep_addresses};
 pub use frames::{FrameError, MAX_FRAME_BYTES};
+pub use given::{AddressRefused, check_addresses};
 pub use handle::{NotAPeer, TransportHandle};
 pub use start::{StartError, start};

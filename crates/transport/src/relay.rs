@@ -142,11 +142,12 @@ impl RelayServer {
 pub fn serve(config: &RelayConfig) -> Result<RelayServer, StartError> {
     let keypair = keypair(config.seed)?;
     let mut swarm = swarm(&keypair, &config.limits)?;
-    for address in given::announced(&config.announce, *swarm.local_peer_id())? {
+    let us = *swarm.local_peer_id();
+    for address in given::announced(&config.announce, us)? {
         swarm.add_external_address(address);
     }
     for text in &config.listen {
-        let listened = swarm.listen_on(given::listen(text)?);
+        let listened = swarm.listen_on(given::listen(text, us)?);
         listened.map_err(|error| StartError::Listen { address: text.clone(), why: error.to_string() })?;
     }
     let (events, taken) = mpsc::channel(MAX_EVENTS);

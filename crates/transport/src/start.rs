@@ -82,7 +82,7 @@ pub fn start(config: &TransportConfig) -> Result<(TransportHandle, Events), Star
     if relays.len() > limits.relays {
         return Err(StartError::TooManyRelays { given: relays.len(), limit: limits.relays });
     }
-    let listen = config.listen.iter().map(|text| given::listen(text)).collect::<Result<Vec<_>, _>>()?;
+    let listen = config.listen.iter().map(|text| given::listen(text, us)).collect::<Result<Vec<_>, _>>()?;
     let announced = given::announced(&config.announce, us)?;
     let mut swarm = crate::swarm::swarm(&keypair, config, &Rules::new(config.reach, &relays))?;
     for address in listen {

@@ -261,10 +261,14 @@ const checkedRecord = record => {
   return freeze(record);
 };
 
-/** Decodes a body with its slots. */
-export const decode = (body, slots, slotToVal) => {
+const treeOf = body => {
   body.charCodeAt(0) === 0x23 || Fail`body is not smallcaps: it must begin with "#"`;
-  const tree = parse(body.slice(1));
+  return parse(body.slice(1));
+};
+
+/** Decodes a body with its slots. A long one comes parsed, as the only element of a list (`bodies.rs`). */
+export const decode = (body, slots, slotToVal) => {
+  const tree = typeof body === 'string' ? treeOf(body) : body[0];
   switch (typeof tree) {
     case 'string': case 'object': return new Decoder(slotToVal, slots).value(tree);
     default: return tree;

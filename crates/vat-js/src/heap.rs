@@ -4,6 +4,7 @@
 //! or the heap is spent. The layer's own failures (`layer.message` and its like throw, or their promise is rejected)
 //! are fatal; what user code throws never comes here except while starting.
 
+use crate::bodies::Body;
 use crate::bridge::{Rejection, Shared, install};
 use crate::layer::ENTRY_BASE;
 use crate::meter::{Meter, OutputLimits};
@@ -212,7 +213,7 @@ fn call_layer<'js>(ctx: &Ctx<'js>, layer: &Layer, delivery: &Delivery) -> rquick
         Delivery::Message { target, message } => {
             let data = &message.methargs;
             let result = message.result.map(|vref| vref.to_string());
-            get(&layer.message)?.call((target.to_string(), data.body.as_str(), texts(&data.slots), result))
+            get(&layer.message)?.call((target.to_string(), Body(&data.body), texts(&data.slots), result))
         }
         Delivery::Notify(resolutions) => {
             let settled: Vec<_> = resolutions.iter().map(settlement).collect();
@@ -226,9 +227,9 @@ fn call_layer<'js>(ctx: &Ctx<'js>, layer: &Layer, delivery: &Delivery) -> rquick
     }
 }
 
-fn settlement(resolution: &Resolution<VRef>) -> List<(String, bool, &str, Vec<String>)> {
+fn settlement(resolution: &Resolution<VRef>) -> List<(String, bool, Body<'_>, Vec<String>)> {
     let Resolution { promise, rejected, value } = resolution;
-    List((promise.to_string(), *rejected, &value.body, texts(&value.slots)))
+    List((promise.to_string(), *rejected, Body(&value.body), texts(&value.slots)))
 }
 
 fn texts(vrefs: &[VRef]) -> Vec<String> {

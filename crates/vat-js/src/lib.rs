@@ -9,6 +9,7 @@
 //! the engine's allocator hook, loading of compiled modules and two calls that the binding does not offer safely.
 //! Reading a vat's files from disk is `load_vat_sources`, apart from all this.
 
+mod bodies;
 mod bridge;
 mod heap;
 mod layer;

@@ -4,7 +4,7 @@
 //! A script is a list of statements, separated by `;` or line ends:
 //! `send T m(V, …) [-> P]`, `ask T m(V, …) -> P` (send and subscribe), `subscribe P`,
 //! `resolve P = V [& P != V]…` (`!=` rejects), `drop R…`, `retire R…`, `retireExports R…`, `abandon R…`, `exit V`,
-//! `fail V`, `illegal text`, `verdict CODE text`, `write key value`, `delete key`, `hold R none|weak|strong`,
+//! `fail V`, `follow` (subscribes to every promise that the delivery names), `illegal text`, `verdict CODE text`, `write key value`, `delete key`, `hold R none|weak|strong`,
 //! `times N statement` (`{i}` counts from 1, `{j}` is one less), `keep result` (does nothing).
 //! References are written as they are (`o-1`, `p+5`, `o+d1/2`), or `$0` (slot of the delivery), `result`, `target`.
 //! Values are references, `[V, …]`, `undefined`, `error text`, `big:N` (N bytes), JSON, or bare text.
@@ -244,10 +244,11 @@ fn parts(text: &str) -> Vec<&str> {
 }
 
 fn run(script: &str, delivery: &Delivery) -> Outcome {
-    let mut heard = Heard::default();
+    let (mut heard, named) = (Heard::default(), named(delivery));
     if let Delivery::Message { target, message } = delivery {
-        heard = Heard { slots: &message.methargs.slots, result: message.result, target: Some(*target) };
+        heard = Heard { result: message.result, target: Some(*target), ..heard };
     }
+    heard.slots = &named;
     let mut outcome = Outcome::default();
     for statement in script.split([';', '\n']).map(str::trim).filter(|statement| !statement.is_empty()) {
         say(statement, heard, &mut outcome);
@@ -259,6 +260,15 @@ fn run(script: &str, delivery: &Delivery) -> Outcome {
         outcome.syscalls.push(Syscall::Resolve(vec![resolution]));
     }
     outcome
+}
+
+/// The references in what a delivery says.
+fn named(delivery: &Delivery) -> Vec<VRef> {
+    match delivery {
+        Delivery::Message { message, .. } => message.methargs.slots.clone(),
+        Delivery::Notify(batch) => batch.iter().flat_map(|settled| settled.value.slots.clone()).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn say(statement: &str, heard: Heard<'_>, outcome: &mut Outcome) {
@@ -278,6 +288,10 @@ fn say(statement: &str, heard: Heard<'_>, outcome: &mut Outcome) {
             }
         }
         "subscribe" => Syscall::Subscribe(heard.need(rest)),
+        "follow" => {
+            let promises = heard.slots.iter().copied().filter(|vref| vref.is_promise());
+            return outcome.syscalls.extend(promises.map(Syscall::Subscribe));
+        }
         "resolve" => Syscall::Resolve(rest.split('&').map(|one| resolution(one, heard)).collect()),
         "drop" => Syscall::DropImports(heard.all(rest)),
         "retire" => Syscall::RetireImports(heard.all(rest)),
