@@ -61,12 +61,11 @@ impl Ctx<'_, '_> {
         let present: Vec<u64> = self.scan::<Outbox>(&remote)?.into_iter().map(|((_, seq), _)| seq).collect();
         let (position, repairs) = repair(found, &present);
         let mut said: Vec<String> = Vec::new();
-        let mut cursor = match cursor {
-            Some(cursor) => cursor,
-            None => {
-                said.push("the numbers were missing".into());
-                self.recount_names(remote)?
-            }
+        let mut cursor = if let Some(cursor) = cursor {
+            cursor
+        } else {
+            said.push("the numbers were missing".into());
+            self.recount_names(remote)?
         };
         for repair in repairs {
             match repair {
