@@ -16,7 +16,7 @@ use std::time::Duration;
 use sturdy_node::Node;
 use sturdy_node::kernel::{DeathNote, Event};
 use sturdy_store::{Engine, OpenError};
-use sturdy_store_sqlite::SqliteEngine;
+use sturdy_store_sqlite::{SqliteEngine, tighten};
 use sturdy_types::Incarnation;
 use tokio::sync::{mpsc, oneshot};
 
@@ -193,6 +193,7 @@ fn open(place: Place) -> Result<Opened, StartError> {
         Place::Home(home) => {
             // The engine's lock comes first: it also guards the note and the identity.
             let engine = SqliteEngine::open(&store_dir(&home))?;
+            tighten(&store_dir(&home));
             let (note, died_on) =
                 DeathFile::open(&home).map_err(|source| StartError::File { path: home.clone(), source })?;
             let identity_home = Some(home.clone());

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use sturdy_node::kernel::DeathNote;
 use sturdy_store::ItemId;
+use sturdy_store_sqlite::private_file;
 use sturdy_types::VatId;
 
 /// The file's name, beside the store.
@@ -38,7 +39,7 @@ pub(crate) struct DeathFile {
 impl DeathFile {
     /// Opens the file in `home` and reads what the process before left there.
     pub(crate) fn open(home: &Path) -> io::Result<(Self, Option<DeathNote>)> {
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(home.join(FILE))?;
+        let file = private_file().create(true).truncate(false).read(true).write(true).open(home.join(FILE))?;
         let note = read_note(&file)?;
         let mut this = Self { file, group: GroupState::Open };
         this.group(GroupState::Closed)?;

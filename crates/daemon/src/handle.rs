@@ -173,6 +173,12 @@ impl Handle {
     /// Asks the kernel that issued a URL for what it stands for. Like [`Handle::call`], also in what a `name` means.
     pub async fn redeem_url(&self, url: OcapUrl, name: Option<String>) -> Result<Settled, RequestError> {
         let me = self.network().await?.peer_id;
+        self.redeem_url_as(me, url, name).await
+    }
+
+    /// The same for whoever has asked [`Handle::network`] already who this kernel is: the request is made when the future
+    /// is polled first, as with [`Handle::call`].
+    pub async fn redeem_url_as(&self, me: String, url: OcapUrl, name: Option<String>) -> Result<Settled, RequestError> {
         let key = random_oid().map_err(RequestError::Chance)?.reveal().to_owned();
         let named = name.is_some();
         let request = Box::new(Request::Redeem { url, me, key, request: name });

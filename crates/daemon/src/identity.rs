@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use sturdy_identity::{CreateError, Identity, LoadError, create, load};
+use sturdy_store_sqlite::make_private_dir;
 use zeroize::Zeroizing;
 
 /// Why there is no identity.
@@ -70,7 +71,7 @@ pub fn load_or_create_identity(file: &Path) -> Result<Identity, IdentityError> {
     }
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let folder_error = |source| IdentityError::Folder { folder: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(folder_error)?;
+        make_private_dir(folder).map_err(folder_error)?;
     }
     let identity = new_identity()?;
     match create(file, &identity) {

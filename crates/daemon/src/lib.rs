@@ -41,9 +41,10 @@ pub use rest::{ResetReport, RestError, RestingKernel};
 pub use restore::{Existing, RestoreError, Restored, restore_store};
 pub use services::{ServiceAccess, ServiceCall, Services};
 pub use sturdy_node::kernel::{
-    Answer, Lasts, LaunchRequest, Notice, OnClose, PeerInfo, Refused, Request, ServiceInfo, Status, SubclusterInfo,
-    URL_ISSUER, URL_REDEEMER, UrlInfo, UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
+    Answer, Lasts, LaunchRequest, Notice, OnClose, Patience, PeerInfo, Refused, Request, ServiceInfo, Status,
+    SubclusterInfo, URL_ISSUER, URL_REDEEMER, UrlInfo, UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
 };
 pub use sturdy_store::{PeerKind, RemoteState, UrlUses};
+pub use sturdy_store_sqlite::{make_private_dir, private_file};
 pub use sturdy_transport::{Path as LinePath, Reach, TransportLimits, Wire};
 pub use sturdy_vat::LogLevel;

@@ -13,7 +13,7 @@ use sturdy_identity::load;
 use sturdy_node::Node;
 use sturdy_node::kernel::{Answer, Effect, Event, Fault, PeerInfo, Refused, Request, Ticket, UrlInfo};
 use sturdy_store::{Engine, Read, Store, SystemSubclusters};
-use sturdy_store_sqlite::{OpenError, SqliteEngine};
+use sturdy_store_sqlite::{OpenError, SqliteEngine, tighten};
 use sturdy_types::{Incarnation, KernelLimits, Millis};
 
 /// Why a kernel at rest does not do what it is asked.
@@ -185,7 +185,9 @@ pub(crate) fn engine(dir: &Path, home: &Path) -> Result<SqliteEngine, LookError>
     if !dir.is_dir() {
         return Err(LookError::Nothing(home.to_owned()));
     }
-    Ok(SqliteEngine::open(dir)?)
+    let engine = SqliteEngine::open(dir)?;
+    tighten(dir);
+    Ok(engine)
 }
 
 fn fresh() -> Result<Incarnation, RestError> {

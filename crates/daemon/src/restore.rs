@@ -11,7 +11,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use sturdy_node::kernel::audit;
-use sturdy_store_sqlite::{OpenError, SqliteEngine, store_file};
+use sturdy_store_sqlite::{OpenError, SqliteEngine, make_private_dir, store_file, tighten};
 use sturdy_types::Incarnation;
 
 /// What to do with a store that is there already.
@@ -79,10 +79,11 @@ pub fn restore_store(home: &Path, copy: &Path, existing: Existing) -> Result<Res
     let _ours = in_nobodys_use(&place)?;
     let aside = home.join("store.restoring");
     clear(&aside)?;
-    fs::create_dir_all(&aside).map_err(on(&aside))?;
+    make_private_dir(&aside).map_err(on(&aside))?;
     for suffix in ["", "-wal"] {
         copy_file(&with(&source, suffix), &with(&store_file(&aside), suffix), suffix.is_empty())?;
     }
+    tighten(&aside); // what was copied has the permissions of the copy
     let begun = begin(&aside);
     let incarnation = match begun {
         Ok(incarnation) => incarnation,
@@ -144,6 +145,7 @@ fn copy_file(from: &Path, to: &Path, needed: bool) -> Result<(), RestoreError> {
 fn move_aside(place: &Path) -> Result<PathBuf, RestoreError> {
     let free = (1..=u32::MAX).map(|number| with(place, &format!(".old-{number}"))).find(|path| !path.exists());
     let to = free.expect("there are more numbers than files");
+    tighten(place);
     fs::rename(place, &to).map_err(on(place))?;
     Ok(to)
 }

@@ -207,7 +207,8 @@ pub enum OnClose {
 }
 
 /// How long a peer that cannot be reached is waited for (L10): until either is used up. What is not given is the
-/// kernel's own policy (`KernelLimits`), which by default is to wait for as long as it takes (G8).
+/// kernel's own policy (`KernelLimits`), which by default is to wait for as long as it takes (G8); `u64::MAX` is never used
+/// up, whatever the kernel's policy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Patience {
     /// Failed attempts.
@@ -247,6 +248,10 @@ pub struct PeerInfo {
     pub skipped: u64,
     /// When the first attempt to reach it failed, if none has succeeded since.
     pub unreachable_since: Option<Millis>,
+    /// How long it is waited for: as was said for it, or else as the kernel does.
+    pub patience: Patience,
+    /// What was said for it alone.
+    pub own_patience: Patience,
 }
 
 /// The answers.

@@ -185,6 +185,65 @@ fn who_was_forgotten_hears_it_when_it_greets() {
     }
 }
 
+/// Alice has two objects of bob and lets go of one; then A forgets B, twice, before B greets.
+#[test]
+fn who_is_forgotten_twice_before_it_greets_keeps_nothing() {
+    for committed_between in [true, false] {
+        let mut w = two();
+        w.tell(1, "bob", "hold o-1 strong; send o-1 take(o+5, o+6)", &[]);
+        w.settle_down();
+        w.stages[1].told();
+        w.up = false;
+        w.cut_off(0);
+        // One was let go of just before.
+        w.tell_later(0, "alice", "drop o-1; retire o-1", &[]);
+        for _ in 0..2 {
+            if committed_between {
+                w.run();
+            }
+            while w.stages[0].step().expect("the node goes on") {}
+            w.stages[0].ask_later(Request::ForgetPeer(peer(1)));
+        }
+        w.up = true;
+        w.settle_down();
+        let bob = told(&w, 1);
+        let retired = bob.lines().filter(|line| line.contains("retireExports")).collect::<String>();
+        assert!(retired.contains("o+5") && retired.contains("o+6"), "committed: {committed_between}\n{bob}");
+        let rows = |w: &mut Worlds, world: usize, table| w.stages[world].census().get(table).copied().unwrap_or(0);
+        // B keeps its name of alice, as after one.
+        assert_eq!((rows(&mut w, 0, "remote-refs"), rows(&mut w, 1, "remote-refs")), (0, 1));
+        assert_eq!((w.info(0, 1).offences, w.info(1, 0).offences), (0, 0));
+    }
+}
+
+/// What was on its way when a conversation ended without a loss of state is told in the next one: what we let go of, and
+/// what of ours is gone.
+#[test]
+fn what_was_let_go_of_and_perhaps_not_heard_is_told_after_giving_up() {
+    for committed_between in [true, false] {
+        let mut w = two();
+        w.tell(1, "bob", "hold o-1 strong; send o-1 take(o+5, o+6)", &[]);
+        w.settle_down();
+        w.stages[1].told();
+        w.up = false;
+        w.cut_off(0);
+        w.tell_later(0, "alice", "drop o-1; retire o-1", &[]);
+        if committed_between {
+            w.run();
+        }
+        while w.stages[0].step().expect("the node goes on") {}
+        w.stages[0].ask_later(Request::GiveUp(peer(1)));
+        w.run();
+        w.up = true;
+        w.tell(0, "alice", "send o-2 ping()", &[]);
+        w.settle_down();
+        let bob = told(&w, 1);
+        assert!(bob.contains("o+6 ping()"), "{bob}");
+        assert!(bob.contains("retireExports o+5"), "committed: {committed_between}\n{bob}");
+        assert_eq!((w.info(0, 1).offences, w.info(1, 0).offences), (0, 0));
+    }
+}
+
 /// The peer lost its store while we were away, too: nobody else would begin to talk.
 #[test]
 fn who_waits_for_an_answer_dials_after_a_restart() {

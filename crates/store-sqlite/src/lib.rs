@@ -7,7 +7,9 @@
 mod engine;
 mod error;
 mod open;
+mod private;
 
 pub use engine::{IDLE_CHECKPOINT_BYTES, LOG_LIMIT_BYTES, SqliteEngine};
 pub use error::OpenError;
 pub use open::store_file;
+pub use private::{make_private_dir, private_file, tighten};

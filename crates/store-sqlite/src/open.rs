@@ -1,6 +1,7 @@
 //! Opening a directory: the lock, the file, its settings, and the check that it is ours.
 
 use crate::error::{OpenError, engine_error};
+use crate::private::{make_private_dir, private_file};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, TryLockError};
@@ -62,14 +63,15 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, OpenError> {
     make_dir(dir).map_err(inaccessible(dir))?;
     let lock_path = dir.join(LOCK);
     let lock =
-        File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(inaccessible(&lock_path))?;
+        private_file().create(true).truncate(false).write(true).open(&lock_path).map_err(inaccessible(&lock_path))?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::Locked { dir: dir.to_owned() },
         TryLockError::Error(source) => inaccessible(&lock_path)(source),
     })?;
     let path = dir.join(FILE);
     // SQLite quietly falls back to reading only, so a file that may not be written is noticed here.
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(inaccessible(&path))?;
+    // SQLite makes its log as private as this file.
+    let file = private_file().create(true).truncate(false).write(true).open(&path).map_err(inaccessible(&path))?;
     drop(file);
     let file_len: FileLen = Box::new(|path| fs::metadata(path).map(|file| file.len()).ok());
     check_len(&path, &file_len)?;
@@ -103,7 +105,7 @@ fn make_dir(dir: &Path) -> std::io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(dir)?;
+    make_private_dir(dir)?;
     for above in dir.ancestors().skip(1) {
         let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         // Best effort: directories above those just made may not be open to us.

@@ -27,6 +27,7 @@ mod tables;
 #[cfg(test)]
 mod testing;
 mod turn;
+mod vacancies;
 mod writes;
 
 pub use bytes::{Key, SmallBytes, Value};

@@ -1,5 +1,5 @@
 //! What the store holds in memory over its engine: the writes of the open group, and a bounded cache of rows as they
-//! are in the engine.
+//! are in the engine. Where no rows are is known in `vacancies`.
 //!
 //! What always holds: a cached row is only ever what the engine said or what a commit made durable, so it can be
 //! dropped at any moment (law 4); a row of the open group is never dropped before its commit. The hash table finds
@@ -10,6 +10,7 @@ use crate::bytes::{Key, Value};
 use crate::engine::{Engine, EngineError};
 use crate::seal::Was;
 use crate::tables::Seal;
+use crate::vacancies::{Vacancies, Vacancy};
 use crate::writes::Before;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -51,25 +52,6 @@ struct TableOrder {
     /// Slots that `sorted` does not have yet.
     tail: Vec<u32>,
     sorted: BTreeMap<Key, u32>,
-}
-
-/// What is known of all rows of a table in the engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Vacancy {
-    /// Nothing: some were deleted since somebody looked, or nobody has.
-    Unknown,
-    /// There are none, so the engine need not be asked.
-    Vacant,
-    /// There are some.
-    Inhabited,
-}
-
-/// A range of keys of one table, `from <= key < to`, without any row in the group over the engine. Queues leave such
-/// ranges behind: without knowing of them, every look at the head of a queue would pass all that has left it.
-#[derive(Debug, Clone)]
-struct Gap {
-    from: Key,
-    to: Key,
 }
 
 /// A row that a layer knows: its value, or that it does not exist.
@@ -143,10 +125,8 @@ pub(crate) struct Overlay {
     long_bytes: usize,
     /// By tag.
     orders: Vec<TableOrder>,
-    /// By tag.
-    vacancies: [Vacancy; 256],
-    /// By tag: the one that was met last.
-    gaps: Vec<Option<Gap>>,
+    /// Where no rows are.
+    pub(crate) vacancies: Vacancies,
 }
 
 /// The table that a key belongs to.
@@ -176,8 +156,7 @@ impl Overlay {
             long: VecDeque::new(),
             long_bytes: 0,
             orders: (0..=u8::MAX).map(|_| TableOrder::default()).collect(),
-            vacancies: [Vacancy::Unknown; 256],
-            gaps: vec![None; 256],
+            vacancies: Vacancies::default(),
         }
     }
 
@@ -198,32 +177,6 @@ impl Overlay {
         Some(Seen(slot.value.as_ref()))
     }
 
-    /// What is known of a table in the engine.
-    #[inline]
-    pub(crate) fn vacancy(&self, tag: u8) -> Vacancy {
-        self.vacancies[usize::from(tag)]
-    }
-
-    /// Somebody has looked.
-    pub(crate) fn learn_vacancy(&mut self, tag: u8, vacancy: Vacancy) {
-        self.vacancies[usize::from(tag)] = vacancy;
-    }
-
-    /// Where to begin to look for rows from `start` on.
-    pub(crate) fn beyond_gap(&self, tag: u8, start: &[u8]) -> Option<Key> {
-        let gap = self.gaps[usize::from(tag)].as_ref()?;
-        (gap.from.as_slice() <= start && start < gap.to.as_slice()).then(|| gap.to.clone())
-    }
-
-    /// Somebody has found no row with start <= key < to.
-    pub(crate) fn learn_gap(&mut self, tag: u8, start: &[u8], to: Key) {
-        let gap = &mut self.gaps[usize::from(tag)];
-        match gap {
-            Some(gap) if gap.from.as_slice() <= start && start <= gap.to.as_slice() => gap.to = to.max(gap.to.clone()),
-            _ => *gap = Some(Gap { from: Key::new(start), to }),
-        }
-    }
-
     /// Remembers what the engine said about a row of which nothing is known.
     pub(crate) fn fill(&mut self, hash: u64, key: &Key, value: Option<Value>) {
         if value_len(value.as_ref()) <= CACHE_VALUE_BYTES {
@@ -239,12 +192,8 @@ impl Overlay {
         let found = self.table.find(hash, |&index| slots[index as usize].key == key).copied();
         let new_bytes = value_len(value.as_ref());
         let tag = tag_of(key.as_slice());
-        if value.is_some()
-            && let Some(gap) = &mut self.gaps[usize::from(tag)]
-            && gap.from <= key
-            && key < gap.to
-        {
-            gap.to = key.clone();
+        if value.is_some() {
+            self.vacancies.written(tag, &key);
         }
         let Some(index) = found else {
             let was = match before {
@@ -340,9 +289,8 @@ impl Overlay {
         let mut dirty = std::mem::take(&mut self.dirty);
         for &index in &dirty {
             let Slot { key, value, .. } = &self.slots[index as usize];
-            let vacancy = &mut self.vacancies[usize::from(tag_of(key.as_slice()))];
-            if value.is_none() && *vacancy == Vacancy::Inhabited {
-                *vacancy = Vacancy::Unknown; // unless others were written
+            if value.is_none() {
+                self.vacancies.deleted(tag_of(key.as_slice())); // unless others were written
             }
         }
         for &index in &dirty {
@@ -353,7 +301,7 @@ impl Overlay {
             order.tail.clear();
             order.sorted.clear();
             if slot.value.is_some() {
-                self.vacancies[usize::from(tag)] = Vacancy::Inhabited;
+                self.vacancies.learn(tag, Vacancy::Inhabited);
             }
             // Deleted rows mostly had identifiers that are never used again: knowing of them is no use.
             match slot.value.as_ref().map(Value::len) {

@@ -7,13 +7,14 @@
 use crate::bytes::{Key, Value};
 use crate::engine::{Engine, EngineError, EngineStats};
 use crate::migrate;
-use crate::overlay::{Batch, Overlay, Vacancy, tag_of};
+use crate::overlay::{Batch, Overlay, tag_of};
 use crate::record::Corrupt;
 use crate::scan::{Bare, EngineRows, after, end_of, merge};
 use crate::seal;
 use crate::table::{Rows, Table};
 use crate::tables::{self, Seal};
 use crate::turn::Turn;
+use crate::vacancies::Vacancy;
 use crate::writes::WriteSet;
 use std::cell::RefCell;
 use sturdy_types::Incarnation;
@@ -219,7 +220,7 @@ impl Store {
         if let Some(known) = overlay.get(hash, key) {
             return use_row(known.bytes());
         }
-        if overlay.vacancy(tag_of(key.as_slice())) == Vacancy::Vacant {
+        if overlay.vacancies.of(tag_of(key.as_slice())) == Vacancy::Vacant {
             return use_row(None);
         }
         let found = self.engine.get(key.as_slice())?;
@@ -241,13 +242,13 @@ impl Store {
         self.check()?;
         let tag = tag_of(start);
         let mut overlay = self.overlay.borrow_mut();
-        if overlay.vacancy(tag) == Vacancy::Unknown {
+        if overlay.vacancies.of(tag) == Vacancy::Unknown {
             let some = !self.engine.scan(&[tag], end_of(&[tag]).as_deref(), 1)?.is_empty();
-            overlay.learn_vacancy(tag, if some { Vacancy::Inhabited } else { Vacancy::Vacant });
+            overlay.vacancies.learn(tag, if some { Vacancy::Inhabited } else { Vacancy::Vacant });
         }
-        let beyond = overlay.beyond_gap(tag, start);
+        let beyond = overlay.vacancies.beyond_gap(tag, start);
         let from = beyond.as_ref().map_or(start, Key::as_slice);
-        let bare = overlay.vacancy(tag) == Vacancy::Vacant || end.is_some_and(|end| end <= from);
+        let bare = overlay.vacancies.of(tag) == Vacancy::Vacant || end.is_some_and(|end| end <= from);
         let engine =
             if bare { EngineRows::none(&*self.engine) } else { EngineRows::new(&*self.engine, from, end, limit) };
         let group = overlay.range(tag, from, end);
@@ -262,8 +263,8 @@ impl Store {
             }
         };
         match (bare, end) {
-            (Bare::To(key), _) => overlay.learn_gap(tag, from, key),
-            (Bare::Wholly, Some(end)) => overlay.learn_gap(tag, from, Key::new(end)),
+            (Bare::To(key), _) => overlay.vacancies.learn_gap(tag, from, key),
+            (Bare::Wholly, Some(end)) => overlay.vacancies.learn_gap(tag, from, Key::new(end)),
             (Bare::Wholly, None) | (Bare::Nowhere, _) => {}
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What can be typed after `sturdy`.
 
+use crate::patience;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -57,6 +58,7 @@ changed vats with the new code over their old state; a vat that does not start k
 /// `sturdy run`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = RUN_HELP)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 pub struct RunArgs {
     /// A cluster file (cluster.json), or a vat's module (vat.js, vat.ts) as a cluster of one.
     pub file: PathBuf,
@@ -66,6 +68,10 @@ pub struct RunArgs {
     /// Make this call, print its result and exit. Can be given several times.
     #[arg(long, value_name = "CALL")]
     pub call: Vec<String>,
+    /// Read no calls: serve other kernels until SIGTERM or SIGINT, with --listen or --relay. For a kernel that runs as a
+    /// service; without this the kernel ends with its input.
+    #[arg(long, conflicts_with = "call")]
+    pub serve: bool,
     /// Print one JSON object per answer.
     #[arg(long)]
     pub json: bool,
@@ -85,6 +91,14 @@ pub struct RunArgs {
     /// several times.
     #[arg(long, value_name = "MULTIADDR", requires = "listen")]
     pub reach: Vec<String>,
+    /// Give a peer up after so many failed attempts to reach it in a row: what it was to answer is rejected with
+    /// `CONNECTION_LOST`. Without this and --give-up-after it is waited for as long as it takes. `:peers patience` says
+    /// something else for one peer.
+    #[arg(long, value_name = "NUMBER", value_parser = patience::attempts)]
+    pub give_up_attempts: Option<u64>,
+    /// Give a peer up when an attempt to reach it fails so long after the first that failed, for instance 12h or 7d.
+    #[arg(long, value_name = "SPAN", value_parser = patience::millis)]
+    pub give_up_after: Option<u64>,
     /// A name for the call: the same name again is the same call, in this run or a later one. It is made once, and
     /// its answer is printed each time, until --forget (or a day after it was answered). Use it to repeat a call
     /// safely when you do not know whether it was made.
@@ -187,14 +201,38 @@ pub struct PeersArgs {
 pub enum PeersAction {
     /// List them.
     List,
+    /// Do not talk to a peer until `reconnect`.
+    Close {
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
+        peer: String,
+        /// Reject what it was to answer. Otherwise that waits.
+        #[arg(long)]
+        discard: bool,
+    },
+    /// Talk to a peer again that was closed or given up, as soon as a kernel runs in the store.
+    Reconnect {
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
+        peer: String,
+    },
     /// Do not wait for a peer any longer: what it was to answer is rejected.
     GiveUp {
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
+        peer: String,
+    },
+    /// Say how long a peer that cannot be reached is waited for. What is not given is as `sturdy run` says for all.
+    Patience {
         /// Its peer id.
         peer: String,
+        /// Give it up after so many failed attempts in a row, or never.
+        #[arg(long, value_name = "NUMBER", value_parser = patience::attempts)]
+        attempts: Option<u64>,
+        /// Give it up when an attempt fails so long after the first that failed, for instance 12h or 7d, or never.
+        #[arg(long, value_name = "SPAN", value_parser = patience::millis)]
+        after: Option<u64>,
     },
     /// Let go of everything that a peer holds here, and of everything that it gave.
     Forget {
-        /// Its peer id.
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
         peer: String,
     },
 }
@@ -255,9 +293,10 @@ pub struct RelayArgs {
     /// Others reach it under this multiaddr, too. Can be given several times.
     #[arg(long, value_name = "MULTIADDR")]
     pub announce: Vec<String>,
-    /// Its identity lies in this file, which is made if it is missing.
-    #[arg(long, value_name = "FILE")]
-    pub key: Option<PathBuf>,
+    /// Its identity lies in this file, which is made if it is missing. URLs and kernels name the relay by it, so each
+    /// relay needs a file of its own, for as long as anybody uses it.
+    #[arg(long, value_name = "FILE", default_value = ".sturdy/relay")]
+    pub key: PathBuf,
     /// Connections at once.
     #[arg(long, value_name = "NUMBER")]
     pub connections: Option<u32>,

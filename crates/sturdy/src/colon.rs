@@ -28,6 +28,7 @@ name.method(…) &   the same without waiting for the result, which is told when
 :peers             other kernels that this one talks to, and where it can be reached itself
 :peers close PEER [--discard] | reconnect PEER   hang up until reconnected | talk again
 :peers give-up PEER | forget PEER                stop waiting | let go of everything of a peer
+:peers patience PEER [--attempts 20] [--after 7d]   give it up by itself after so many failures, or so long
 :help              this
 :quit              end (so do Ctrl-D and the end of a pipe); everything goes on with the next run";
 

@@ -1,9 +1,10 @@
 //! How peers and URLs look: a line each for people, a JSON object each for programs. Never the secret of a URL.
 
+use crate::patience;
 use crate::show::tame;
 use std::fmt::Write as _;
 use sturdy_daemon::{Lasts, PeerInfo, PeerKind, RemoteState, UrlInfo, UrlUses};
-use sturdy_types::{Millis, json_string};
+use sturdy_types::{Millis, UrlId, json_string};
 use time::OffsetDateTime;
 
 /// One peer for people.
@@ -22,6 +23,7 @@ pub fn peer(info: &PeerInfo) -> String {
     if let Some(since) = info.unreachable_since {
         let _ = write!(text, ", unreachable since {}", time(since));
     }
+    text.push_str(&patience::shown(info));
     for hint in &info.hints {
         let _ = write!(text, "\n  {}", tame(hint));
     }
@@ -35,7 +37,7 @@ pub fn peer_json(info: &PeerInfo, more: &str) -> String {
     format!(
         "{{\"peer\":{},\"id\":\"{}\",\"state\":\"{}\",\"kind\":\"{}\",\"pendingMessages\":{},\"pendingBytes\":{},\
          \"received\":{},\"conversation\":{},\"incarnation\":{incarnation},\"offences\":{},\"refused\":{},\"skipped\":{},\
-         \"unreachableSince\":{},\"addresses\":[{}]{more}}}",
+         \"unreachableSince\":{}{},\"addresses\":[{}]{more}}}",
         json_string(&info.peer),
         info.id,
         state(info.state),
@@ -48,6 +50,7 @@ pub fn peer_json(info: &PeerInfo, more: &str) -> String {
         info.refused,
         info.skipped,
         or_null(info.unreachable_since),
+        patience::json(info),
         hints.join(",")
     )
 }
@@ -90,6 +93,11 @@ pub fn url_json(info: &UrlInfo) -> String {
         info.redeemed,
         info.lasts == Lasts::UntilItsVatRestarts
     )
+}
+
+/// Why a URL cannot be revoked.
+pub fn no_such_url(number: UrlId) -> String {
+    format!("there is no {number}; `url list` lists those that were issued and not ended")
 }
 
 const fn state(state: RemoteState) -> &'static str {

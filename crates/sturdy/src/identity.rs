@@ -9,8 +9,8 @@ use crate::out::{self, End};
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
-use sturdy_daemon::{LookError, RestError, RestingKernel, identity_file, new_identity};
-use sturdy_identity::{Identity, LoadError, PeerId, create, load, replace};
+use sturdy_daemon::{LookError, RestError, RestingKernel, identity_file, make_private_dir, new_identity};
+use sturdy_identity::{Identity, LoadError, create, load, replace};
 use sturdy_types::json_string;
 use zeroize::Zeroizing;
 
@@ -33,12 +33,6 @@ pub fn identity(args: &IdentityArgs) -> Result<(), End> {
         IdentityAction::Backup => backup(&load_for(&file)?, args.place.json),
         IdentityAction::Restore(how) => restore(home, how, args.place.json),
     }
-}
-
-/// A peer id that somebody has typed.
-pub fn peer_id(text: &str) -> Result<String, End> {
-    let peer: PeerId = text.parse().map_err(End::of)?;
-    Ok(peer.to_string())
 }
 
 /// Makes a new identity in the place of the old one, and tells its peer id.
@@ -154,7 +148,7 @@ fn read_identity(text: &str) -> Result<Identity, End> {
 
 fn make_folder(file: &Path) -> Result<(), End> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(|error| End::Error(format!("{}: {error}", folder.display())))
+    make_private_dir(folder).map_err(|error| End::Error(format!("{}: {error}", folder.display())))
 }
 
 /// An error and what the system says about it.

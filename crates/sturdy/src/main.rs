@@ -12,6 +12,7 @@ mod differences;
 mod identity;
 mod new;
 mod out;
+mod patience;
 mod peers;
 mod prompt;
 mod relay;
@@ -22,6 +23,7 @@ mod show;
 mod signals;
 mod store_command;
 mod waiting;
+mod which;
 
 use args::{Args, Command};
 use clap::Parser as _;

@@ -6,16 +6,19 @@
 use crate::colon::Failed;
 use crate::describe::{self, or_null};
 use crate::out::{self, End};
+use crate::patience;
 use crate::session::{LONGEST_SHOWN, Session};
 use crate::show;
 use crate::waiting::{Asked, Waiting};
+use crate::which;
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use sturdy_daemon::{
-    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerInfo, PeerView, Request, RequestError, UrlTerms, UrlUse,
+    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerView, Refused, Request, RequestError, UrlTerms, UrlUse,
     WhichUrl,
 };
-use sturdy_types::{json_string, redact_urls};
+use sturdy_transport::check_addresses;
+use sturdy_types::{OcapUrl, json_string, redact_urls};
 
 /// What has no value, as the session prints it for programs.
 const UNDEFINED: &str = "{\"@undefined\":true}";
@@ -52,20 +55,27 @@ pub async fn url(session: &Session, line: &str, words: &[&str]) -> Result<Told, 
 /// `:peers …`
 pub async fn peers(session: &Session, words: &[&str]) -> Result<Told, Failed> {
     let request: fn(String) -> Request = match words {
-        [] => return told_peers(session).await,
+        [] | ["list"] => return told_peers(session).await,
+        ["patience", peer, options @ ..] => return set_patience(session, peer, options).await,
         ["close", _] => |peer| Request::ClosePeer { peer, pending: OnClose::Keep },
         ["close", _, "--discard"] => |peer| Request::ClosePeer { peer, pending: OnClose::Discard },
         ["reconnect", _] => Request::ReconnectPeer,
         ["give-up", _] => Request::GiveUp,
         ["forget", _] => Request::ForgetPeer,
         _ => {
-            let usage =
-                "it is `:peers`, or `:peers close PEER [--discard]`, or reconnect, give-up or forget and a PEER";
+            let usage = "it is `:peers`, or `:peers close PEER [--discard]`, or patience, reconnect, give-up or forget and a PEER";
             return Err(Failed::Told(usage.into()));
         }
     };
     let peer = which_peer(session, words[1]).await?;
     ask(session, request(peer)).await?;
+    Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
+}
+
+async fn set_patience(session: &Session, peer: &str, options: &[&str]) -> Result<Told, Failed> {
+    let patience = patience::typed(options).map_err(Failed::Told)?;
+    let peer = which_peer(session, peer).await?;
+    ask(session, Request::SetPatience { peer, patience }).await?;
     Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
 }
 
@@ -80,10 +90,12 @@ async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, 
                 rest
             }
             ["--expires", span, rest @ ..] => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + duration(span)?;
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+                    + patience::span(span).map_err(Failed::Told)?;
                 terms.expires_at = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
                 rest
             }
+            ["--expires"] => return Err(Failed::Told("--expires needs a span of time, for instance 2h".into())),
             [other, ..] => {
                 let other = show::tame(other);
                 return Err(Failed::Told(format!("`{other}` is no option; there are --expires and --once")));
@@ -103,7 +115,7 @@ async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, 
 }
 
 async fn redeem(session: &Session, line: &str, url: &str, name: Option<&str>) -> Result<Told, Failed> {
-    let (url, peer) = sturdy_identity::parse_url(url).map_err(|error| Failed::Told(error.to_string()))?;
+    let (url, peer) = sturdy_identity::parse_url(unquoted(url)).map_err(|error| Failed::Told(error.to_string()))?;
     let network = session.kernel.network().await.map_err(failed)?;
     if network.switch == NetworkSwitch::Off && peer.to_string() != network.peer_id {
         let why = "this kernel has no network; end it and start it with --listen or --relay".to_owned();
@@ -112,9 +124,38 @@ async fn redeem(session: &Session, line: &str, url: &str, name: Option<&str>) ->
     if let Some(name) = name {
         session.names.may_be_given(name).map_err(Failed::Told)?;
     }
+    if peer.to_string() != network.peer_id {
+        seek(session, &url, &network.peer_id).await?;
+    }
     let kernel = session.kernel.clone();
     let asked = Asked { line: line.to_owned(), request: None, name: name.map(ToOwned::to_owned), left: None };
-    Ok(Told::Waits(Waiting::new(asked, async move { kernel.redeem_url(url, None).await })))
+    Ok(Told::Waits(Waiting::new(asked, async move { kernel.redeem_url_as(network.peer_id, url, None).await })))
+}
+
+/// Whether the peer of a URL can be found. Who waits for one that cannot be waits for ever.
+async fn seek(session: &Session, url: &OcapUrl, us: &str) -> Result<(), Failed> {
+    let mut mistake = None;
+    for hint in &url.hints {
+        match check_addresses(Some(us), &url.peer, std::slice::from_ref(hint)) {
+            Ok(()) => return Ok(()),
+            Err(refused) => mistake = mistake.or(Some(refused)),
+        }
+    }
+    let views = session.kernel.peers().await.map_err(failed)?;
+    let is_found = |view: &PeerView| !view.info.hints.is_empty() || view.link.way.is_some();
+    if views.iter().any(|view| view.info.peer == url.peer && is_found(view)) {
+        return Ok(());
+    }
+    if let Some(mistake) = mistake {
+        return Err(Failed::Told(format!("the URL does not say where its kernel is: {mistake}")));
+    }
+    out::note("warning: the URL does not say where its kernel is; it is waited for until that kernel comes by itself");
+    Ok(())
+}
+
+/// A URL without the quotation marks that a shell would want around it.
+fn unquoted(url: &str) -> &str {
+    url.trim_matches(['"', '\''])
 }
 
 async fn list(session: &Session) -> Result<Told, Failed> {
@@ -129,13 +170,19 @@ async fn list(session: &Session) -> Result<Told, Failed> {
 
 async fn revoke(session: &Session, which: &str) -> Result<Told, Failed> {
     let which = if which.len() > LONGEST_SHOWN || which.contains(':') {
-        let (url, _) = sturdy_identity::parse_url(which).map_err(|error| Failed::Told(error.to_string()))?;
+        let (url, _) = sturdy_identity::parse_url(unquoted(which)).map_err(|error| Failed::Told(error.to_string()))?;
         WhichUrl::Oid(url.oid)
     } else {
         let number = which.parse().map_err(|error| Failed::Told(format!("{error}")))?; // what is short is no secret
         WhichUrl::Number(number)
     };
-    ask(session, Request::RevokeUrl(which)).await?;
+    let number = if let WhichUrl::Number(number) = &which { Some(*number) } else { None };
+    match (session.kernel.request(Request::RevokeUrl(which)).await, number) {
+        (Err(RequestError::Refused(Refused::NoSuchUrl)), Some(number)) => {
+            return Err(Failed::Told(describe::no_such_url(number)));
+        }
+        (answer, _) => drop(answer.map_err(failed)?),
+    }
     Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
 }
 
@@ -191,21 +238,10 @@ pub fn json_list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
-/// The peer that is meant: by its number, its id, or the beginning or end of its id.
 async fn which_peer(session: &Session, text: &str) -> Result<String, Failed> {
-    let Answer::Peers(peers) = ask(session, Request::Peers).await? else {
-        return Err(Failed::Told("the kernel gave no answer".into()));
-    };
-    let is_meant = |info: &&PeerInfo| info.id.to_string() == text || info.peer == text;
-    if let Some(info) = peers.iter().find(is_meant) {
-        return Ok(info.peer.clone());
-    }
-    let like: Vec<_> = peers.iter().filter(|info| info.peer.starts_with(text) || info.peer.ends_with(text)).collect();
-    let text = show::tame(text);
-    match like[..] {
-        [info] => Ok(info.peer.clone()),
-        [] => Err(Failed::Told(format!("no peer is `{text}`; `:peers` lists those that are known"))),
-        _ => Err(Failed::Told(format!("`{text}` could be {} peers; write more of its id", like.len()))),
+    match ask(session, Request::Peers).await? {
+        Answer::Peers(peers) => which::peer(&peers, text).map_err(Failed::Told),
+        other => Err(Failed::Told(format!("the kernel answered {other:?}"))),
     }
 }
 
@@ -217,37 +253,5 @@ fn failed(error: RequestError) -> Failed {
     match error {
         RequestError::Stopped(_) => Failed::Stopped(End::of(error)),
         other => Failed::Told(other.to_string()),
-    }
-}
-
-/// `30s`, `10m`, `2h`, `7d`.
-fn duration(text: &str) -> Result<Duration, Failed> {
-    let wrong = || Failed::Told(format!("`{}` is no duration; write 30s, 10m, 2h or 7d", show::tame(text)));
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    // A hundred years are for ever.
-    let total = number.checked_mul(seconds).filter(|total| *total <= 100 * 366 * 86_400).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(total))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        for (text, seconds) in [("30s", 30), ("10m", 600), ("2h", 7_200), ("7d", 604_800)] {
-            assert_eq!(duration(text).ok(), Some(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "s", "10", "-1s", "1.5h", "10µ", "99999999999999999999d", "40000d"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::out;
 use crate::session::echo;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -10,11 +11,14 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, Helper};
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tokio::sync::mpsc;
 
+/// Ends what the line editor asks of the terminal: to mark what is pasted.
+const PASTE_IS_TYPED: &[u8] = b"\x1b[?2004l\n";
 /// Lines of history kept.
 const HISTORY_LINES: usize = 1_000;
 const COMMANDS: &[&str] = &[
@@ -25,6 +29,7 @@ const COMMANDS: &[&str] = &[
     ":peers close ",
     ":peers forget ",
     ":peers give-up ",
+    ":peers patience ",
     ":peers reconnect ",
     ":quit",
     ":reap",
@@ -61,15 +66,38 @@ pub struct Lines {
     is_wanted: bool,
     /// Where they come from.
     pub source: Source,
+    /// Whether there was at least one.
+    pub were_any: bool,
     /// Words to complete, on a terminal.
     pub words: Words,
+    /// Puts the terminal back when nobody waits for lines any more.
+    _before: Option<Before>,
+}
+
+/// How the terminal was. A line that is being edited when the process ends would leave it unfit for a shell.
+struct Before(Termios);
+
+impl Before {
+    fn of_terminal() -> Option<Self> {
+        tcgetattr(std::io::stdin()).ok().map(Self)
+    }
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        if tcgetattr(std::io::stdin()).is_ok_and(|now| now.local_modes != self.0.local_modes) {
+            // A terminal that refuses is gone.
+            let _gone = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+            let _gone = std::io::stdout().write_all(PASTE_IS_TYPED).and_then(|()| std::io::stdout().flush());
+        }
+    }
 }
 
 impl Lines {
     /// Lines that a test sends.
     #[cfg(test)]
     pub fn from_channel(typed: mpsc::Receiver<Result<String, String>>, source: Source) -> Self {
-        Self { typed, wanted: None, is_wanted: false, source, words: Words::default() }
+        Self { typed, wanted: None, is_wanted: false, were_any: false, source, words: Words::default(), _before: None }
     }
 
     /// The next line; `None` at the end. Whoever stops waiting may begin again.
@@ -82,13 +110,14 @@ impl Lines {
         }
         let line = self.typed.recv().await;
         self.is_wanted = false;
+        self.were_any |= line.is_some();
         line
     }
 }
 
 /// Lines typed at a prompt. History is kept in `home`.
 pub fn from_terminal(home: &Path) -> Result<Lines, String> {
-    let words = Words::default();
+    let (words, before) = (Words::default(), Before::of_terminal());
     let config = Config::builder()
         .max_history_size(HISTORY_LINES)
         .and_then(|config| config.history_ignore_dups(true))
@@ -107,7 +136,15 @@ pub fn from_terminal(home: &Path) -> Result<Lines, String> {
         .name("sturdy-prompt".into())
         .spawn(move || edit(editor, &history, &wishes, &sender))
         .map_err(|error| error.to_string())?;
-    Ok(Lines { typed, wanted: Some(wanted), is_wanted: false, source: Source::Terminal, words })
+    Ok(Lines {
+        typed,
+        wanted: Some(wanted),
+        is_wanted: false,
+        were_any: false,
+        source: Source::Terminal,
+        words,
+        _before: before,
+    })
 }
 
 fn edit(
@@ -169,7 +206,15 @@ pub fn from_pipe(line_bytes: u64) -> Result<Lines, String> {
         }
     };
     thread::Builder::new().name("sturdy-input".into()).spawn(read).map_err(|error| error.to_string())?;
-    Ok(Lines { typed, wanted: None, is_wanted: false, source: Source::Pipe, words: Words::default() })
+    Ok(Lines {
+        typed,
+        wanted: None,
+        is_wanted: false,
+        were_any: false,
+        source: Source::Pipe,
+        words: Words::default(),
+        _before: None,
+    })
 }
 
 struct Names {
@@ -188,13 +233,46 @@ impl Completer for Names {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _ctx: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let before = line.get(..pos).unwrap_or_default();
-        let word_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
-        let start =
-            before.rfind(|c| !word_part(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
-        let word = &before[start..];
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        let commands = COMMANDS.iter().map(|&command| command.to_owned()).filter(|_| start == 0);
-        Ok((start, words.iter().cloned().chain(commands).filter(|known| known.starts_with(word)).collect()))
+        Ok(completions(line.get(..pos).unwrap_or_default(), &words))
+    }
+}
+
+/// What may come in the place of the end of what was typed, and where that begins.
+fn completions(before: &str, words: &[String]) -> (usize, Vec<String>) {
+    if before.starts_with(':') {
+        // A command is several words.
+        let commands = COMMANDS.iter().filter(|command| command.starts_with(before));
+        let commands: Vec<String> = commands.map(|&command| command.to_owned()).collect();
+        if !commands.is_empty() {
+            return (0, commands);
+        }
+    }
+    let word_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '.' | ':');
+    let start =
+        before.rfind(|c| !word_part(c)).map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+    let word = &before[start..];
+    (start, words.iter().filter(|known| known.starts_with(word)).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_commands_are_completed() {
+        let words = ["mint".to_owned(), "minter".to_owned(), "$1".to_owned()];
+        for (before, start, expected) in [
+            ("mi", 0, &["mint", "minter"][..]),
+            ("mint.pay($", 9, &["$1"]),
+            (":url i", 0, &[":url issue "]),
+            (":url issue mi", 11, &["mint", "minter"]),
+            (":peers g", 0, &[":peers give-up "]),
+            (":sta", 0, &[":stats", ":status"]),
+            ("nobody", 0, &[]),
+        ] {
+            let (at, found) = completions(before, &words);
+            assert_eq!((at, found), (start, expected.iter().map(ToString::to_string).collect()), "{before}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! `sturdy relay`: keeps places for kernels that cannot be reached, and joins others to them, until a signal ends it.
+//!
+//! What always holds: it is the same peer after each start, because URLs and the options of kernels name it by its id.
 
 use crate::args::RelayArgs;
 use crate::identity::with_source;
 use crate::out::{self, End};
 use crate::signals::Signals;
-use sturdy_daemon::{load_or_create_identity, new_identity};
+use sturdy_daemon::load_or_create_identity;
 use sturdy_transport::relay::{RelayConfig, RelayEvent, RelayLimits, RelayServer, serve};
 use sturdy_types::json_string;
 
@@ -18,12 +20,12 @@ pub fn relay(args: &RelayArgs) -> Result<(), End> {
 }
 
 async fn relay_in(args: &RelayArgs) -> Result<(), End> {
-    let identity = if let Some(file) = &args.key {
-        load_or_create_identity(file).map_err(|error| End::Error(with_source(&error)))?
-    } else {
-        out::note("without --key the relay is somebody else each time that it starts");
-        new_identity().map_err(End::of)?
-    };
+    let is_new = !args.key.exists();
+    let identity = load_or_create_identity(&args.key).map_err(|error| End::Error(with_source(&error)))?;
+    if is_new {
+        let key = args.key.display();
+        out::note(&format!("its identity is new and lies in {key}: keep that file, or kernels do not find it again"));
+    }
     let mut config = RelayConfig::new(*identity.reveal_seed());
     config.listen.clone_from(&args.listen);
     config.announce.clone_from(&args.announce);

@@ -4,9 +4,10 @@ use crate::args::{PeersAction, PeersArgs, ResetArgs, StorePlace, UrlAction, UrlA
 use crate::describe;
 use crate::identity;
 use crate::out::{self, End};
+use crate::which;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
-use sturdy_daemon::{Request, RestError, RestingKernel, WhichUrl, identity_file};
+use sturdy_daemon::{OnClose, Patience, Refused, Request, RestError, RestingKernel, WhichUrl, identity_file};
 use sturdy_types::{UrlId, json_string};
 
 fn open(place: &StorePlace) -> Result<RestingKernel, End> {
@@ -36,7 +37,10 @@ pub fn url(args: &UrlArgs) -> Result<(), End> {
         }
         UrlAction::Revoke { url, place } => {
             let id = url_id(url)?;
-            open(place)?.change(Request::RevokeUrl(WhichUrl::Number(id))).map_err(End::of)?;
+            open(place)?.change(Request::RevokeUrl(WhichUrl::Number(id))).map_err(|error| match error {
+                RestError::Refused(Refused::NoSuchUrl) => End::Error(describe::no_such_url(id)),
+                error => End::of(error),
+            })?;
             done(place, &format!("{id} stands for nothing any more"))
         }
     }
@@ -63,17 +67,45 @@ pub fn peers(args: &PeersArgs) -> Result<(), End> {
                 out::told(&if args.place.json { describe::peer_json(peer, "") } else { describe::peer(peer) })
             })
         }
+        Some(PeersAction::Close { peer, discard: false }) => {
+            let peer = change_peer(&args.place, peer, |peer| Request::ClosePeer { peer, pending: OnClose::Keep })?;
+            done(&args.place, &format!("{peer} is not talked to until `peers reconnect`; what waits for it is kept"))
+        }
+        Some(PeersAction::Close { peer, discard: true }) => {
+            let peer = change_peer(&args.place, peer, |peer| Request::ClosePeer { peer, pending: OnClose::Discard })?;
+            done(
+                &args.place,
+                &format!("{peer} is not talked to until `peers reconnect`; what it was to answer was rejected"),
+            )
+        }
+        Some(PeersAction::Reconnect { peer }) => {
+            let peer = change_peer(&args.place, peer, Request::ReconnectPeer)?;
+            done(&args.place, &format!("{peer} is talked to again when a kernel with a network runs in this store"))
+        }
         Some(PeersAction::GiveUp { peer }) => {
-            let peer = identity::peer_id(peer)?;
-            open(&args.place)?.change(Request::GiveUp(peer.clone())).map_err(End::of)?;
+            let peer = change_peer(&args.place, peer, Request::GiveUp)?;
             done(&args.place, &format!("{peer} is not waited for any more; what it was to answer was rejected"))
         }
+        Some(PeersAction::Patience { peer, attempts, after }) => {
+            let patience = Patience { max_attempts: *attempts, give_up_after_ms: *after };
+            let peer = change_peer(&args.place, peer, |peer| Request::SetPatience { peer, patience })?;
+            done(&args.place, &format!("{peer} is waited for as was said"))
+        }
         Some(PeersAction::Forget { peer }) => {
-            let peer = identity::peer_id(peer)?;
-            open(&args.place)?.change(Request::ForgetPeer(peer.clone())).map_err(End::of)?;
-            done(&args.place, &format!("{peer} was forgotten: neither side holds anything of the other"))
+            let peer = change_peer(&args.place, peer, Request::ForgetPeer)?;
+            let told =
+                "nothing of it is held any more, and it hears so when it is met again; the list keeps its number";
+            done(&args.place, &format!("{peer} was forgotten: {told}"))
         }
     }
+}
+
+/// Asks for something about a peer, and returns the id of the one that was meant.
+fn change_peer(place: &StorePlace, text: &str, request: impl FnOnce(String) -> Request) -> Result<String, End> {
+    let mut kernel = open(place)?;
+    let peer = which::peer(&kernel.peers().map_err(End::of)?, text).map_err(End::Error)?;
+    kernel.change(request(peer.clone())).map_err(End::of)?;
+    Ok(peer)
 }
 
 fn done(place: &StorePlace, text: &str) -> Result<(), End> {

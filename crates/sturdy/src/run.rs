@@ -10,14 +10,14 @@ use crate::show;
 use crate::signals::{Asks, Signals};
 use crate::waiting::LeftCalls;
 use std::fs;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use sturdy_daemon::cluster_file::{self, ClusterFile};
 use sturdy_daemon::{
     Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, Place, Report, Request,
-    RequestError, Status, SubclusterInfo,
+    RequestError, Status, SubclusterInfo, private_file,
 };
 use sturdy_types::{SubclusterId, redact_urls};
 use tokio::sync::Notify;
@@ -45,6 +45,11 @@ pub fn run(args: &RunArgs) -> Result<(), End> {
 }
 
 async fn run_in(args: &RunArgs) -> Result<(), End> {
+    if args.serve && !has_network(args) {
+        return Err(End::Error(
+            "--serve is for other kernels, and none reaches this one without --listen or --relay".into(),
+        ));
+    }
     let label = label(&args.file)?;
     let file = cluster_file::load(&args.file);
     if let Err(error) = &file
@@ -55,10 +60,12 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
     let mut config = DaemonConfig::new(Place::Home(args.home.clone()));
     let listening = Arc::new(Notify::new());
     config.reporter = Arc::new(reporter(args.home.clone(), Arc::clone(&listening)));
-    if !args.listen.is_empty() || !args.relay.is_empty() {
+    if has_network(args) {
         let (listen, relays, reached_at) = (args.listen.clone(), args.relay.clone(), args.reach.clone());
         config.network = Some(NetworkConfig { listen, relays, reached_at, ..NetworkConfig::default() });
     }
+    config.kernel_limits.give_up_attempts = args.give_up_attempts;
+    config.kernel_limits.give_up_after_ms = args.give_up_after;
     let mut signals = Signals::heed(); // before anything is shown: who sees something may send a signal
     let daemon = Daemon::start(config).await.map_err(End::of)?;
     let kernel = daemon.handle();
@@ -69,6 +76,11 @@ async fn run_in(args: &RunArgs) -> Result<(), End> {
     let ended = until_told(&mut signals, args, &kernel, &label, file).await;
     daemon.shutdown().await;
     ended
+}
+
+/// Without one nobody is dialled, and nobody gets in.
+const fn has_network(args: &RunArgs) -> bool {
+    !args.listen.is_empty() || !args.relay.is_empty()
 }
 
 /// Serves until there is nothing more to do or a signal asks for the end.
@@ -89,7 +101,8 @@ async fn until_told(
                     continue;
                 }
                 out::note(&format!("{}: ending; everything goes on with the next run", asks.name()));
-                return Err(End::Told);
+                // A service that is told to end has done all that was asked.
+                return if args.serve { Ok(()) } else { Err(End::Told) };
             }
         }
     }
@@ -104,7 +117,8 @@ fn reporter(home: std::path::PathBuf, listening: Arc<Notify>) -> impl Fn(Report)
         let Some(text) = show::report(&report) else { return };
         if let Report::Fault { reason, .. } = &report {
             let file = home.join("flight-record.txt");
-            match fs::write(&file, redact_urls(&text).as_bytes()) {
+            let opened = private_file().create(true).truncate(true).write(true).open(&file);
+            match opened.and_then(|mut opened| opened.write_all(redact_urls(&text).as_bytes())) {
                 Ok(()) => out::note(&format!("the kernel has stopped: {reason}\nits last moments: {}", file.display())),
                 Err(_) => out::note(&text), // the disk may well be what failed
             }
@@ -153,8 +167,11 @@ async fn serve(
     let about =
         format!("{}: {}", if stored.is_some() { "resumed" } else { "launched" }, show::subcluster(info, &status));
     out::note(&about);
-    if !args.listen.is_empty() || !args.relay.is_empty() {
+    if has_network(args) {
         out::note(&format!("this kernel is {}", kernel.network().await.map_err(End::of)?.peer_id));
+    }
+    if args.serve {
+        return Err(End::Error(kernel.ended().await));
     }
     let form = if args.json { Form::Json } else { Form::Values };
     let mut session = Session {
@@ -173,7 +190,11 @@ async fn serve(
         Done::Well
     } else {
         let mut lines = prompt::from_pipe(LINE_BYTES).map_err(End::Error)?;
-        converse(&mut session, &mut lines, leaving).await?
+        let done = converse(&mut session, &mut lines, leaving).await?;
+        if has_network(args) && !lines.were_any {
+            out::note("there were no calls to read, so this kernel ends; to go on for others, say --serve");
+        }
+        done
     };
     if !is_terminal {
         let _busy = tokio::time::timeout(Duration::from_millis(END_PATIENCE_MS), kernel.quiet()).await;
@@ -258,6 +279,11 @@ async fn make_calls(args: &RunArgs, session: &mut Session) -> Result<Done, End> 
             id: if several { format!("{id}/{index}") } else { id.clone() },
             forget: args.forget,
         });
+        if text.trim_start().starts_with(':') {
+            session.failed(text, "commands are for the prompt or a pipe; --call makes a call")?;
+            all = Done::Badly;
+            continue;
+        }
         all = all.and(match session.begin(Typed::waited_for(text), request).await? {
             Begun::Over(done) => done,
             Begun::Waits(mut waiting) => {

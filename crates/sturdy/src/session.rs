@@ -166,6 +166,10 @@ impl Session {
     /// can be done.
     pub async fn begin(&mut self, typed: Typed<'_>, request: Option<RequestName>) -> Result<Begun, End> {
         let text = typed.line;
+        if typed.code.starts_with("ocap:") {
+            self.failed(text, "what an OCAP URL stands for is got with `:url redeem URL as NAME`")?;
+            return Ok(Begun::Over(Done::Badly));
+        }
         match parse_line(typed.code, |name| self.names.resolve(name)) {
             Ok(Line::Inspect(named)) => self.inspect(text, &named).await.map(Begun::Over),
             Ok(Line::Call(call)) => Ok(Begun::Waits(self.call(text, &call, request))),

@@ -129,3 +129,46 @@ impl LeftCalls {
         format!("{LEFT_CALLS} calls are waiting already, which is the limit; `:calls` lists them")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    fn asked(line: &str) -> Asked {
+        Asked { line: line.to_owned(), request: None, name: None, left: None }
+    }
+
+    #[tokio::test]
+    async fn at_the_limit_no_more_are_left_until_one_has_ended() {
+        let mut left = LeftCalls::default();
+        let (settle, settled) = oneshot::channel();
+        assert!(left.leave(Waiting::new(asked("a.b() &"), async { settled.await.unwrap() })).await.is_ok());
+        for _ in 1..LEFT_CALLS {
+            assert!(left.leave(Waiting::new(asked("a.b() &"), pending())).await.is_ok());
+        }
+        let one_more = Waiting::new(asked("a.c() &"), pending());
+        let Err(refused) = left.leave(one_more).await else { panic!("the limit is not heeded") };
+        settle.send(Err(RequestError::Stopped("gone".into()))).unwrap();
+        let (first, settling) = left.next().await.unwrap();
+        assert_eq!(
+            (first.left.unwrap().to_string(), settling),
+            ("&1".into(), Err(RequestError::Stopped("gone".into())))
+        );
+        let name = left.leave(refused).await.ok().unwrap();
+        assert_eq!(name.to_string(), "&10001", "names are given once");
+        assert_eq!(left.list().count(), LEFT_CALLS);
+    }
+
+    #[tokio::test]
+    async fn what_is_listed_is_short_and_no_secret() {
+        let mut left = LeftCalls::default();
+        for line in [format!("a.b('{}') &", "é".repeat(500)), format!(":url redeem ocap:zSECRET{}@x &", "9".repeat(40))]
+        {
+            assert!(left.leave(Waiting::new(asked(&line), pending())).await.is_ok());
+        }
+        let listed: Vec<String> = left.list().map(|(_, line)| line).collect();
+        assert_eq!(listed[0].chars().count(), LISTED_CHARS + 1);
+        assert!(!listed[1].contains("SECRET") && listed[1].starts_with(":url redeem"), "{}", listed[1]);
+    }
+}

@@ -3,9 +3,10 @@
 mod common;
 
 use common::Place;
-use common::kernels::{HANG, Kernel, TCP, party};
+use common::kernels::{HANG, Kernel, TCP, lines, party};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// `b` gets the root of `a` under the name `alice`, at its prompt and in its vat.
@@ -84,19 +85,37 @@ fn urls_are_listed_revoked_and_limited() {
     b.ask(&format!(":url redeem {once}"));
     b.refuse(&format!(":url redeem {once} as again"));
     b.ask(&format!(":url redeem {many} as alice"));
-    b.ask(&format!(":url redeem {many} as alicia"));
+    b.ask(&format!(":url redeem '{many}' as alicia")); // as a shell would want it
     let list = a.ask(":url list");
     let uses: Vec<_> = (0..2).map(|index| (&list[index]["uses"], &list[index]["redeemed"])).collect();
     assert_eq!(uses, [(&"used".into(), &1.into()), (&"many".into(), &2.into())], "{list}");
     a.ask(":url revoke url2");
     b.refuse(&format!(":url redeem {many} as late"));
     assert_eq!(b.ask("alice.name()"), "A", "what was given stays given");
-    for mistake in
-        [":url issue nobody", ":url issue root --expires soon", ":url redeem ocap:x", ":url revoke url9", ":url"]
-    {
-        a.refuse(mistake);
+    for (mistake, why) in [
+        (":url issue nobody", "nothing is named `nobody`"),
+        (":url issue root --expires soon", "no duration"),
+        (":url issue root --expires", "needs a span of time"),
+        (":url redeem ocap:x", "'@'"),
+        (":url revoke url9", "there is no url9"),
+        (":url", ":url issue NAME"),
+        (&many, ":url redeem URL as NAME"),
+    ] {
+        let told = a.refuse(mistake);
+        assert!(told.contains(why), "{mistake}: {told}");
     }
     assert!(b.refuse(&format!(":url redeem {many} as root")).contains("something else already"));
+    // Nobody is waited for who cannot be found; who is known already can be.
+    let nobody = format!("{}@12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp", many.split('@').next().unwrap());
+    let nowhere = "/ip4/127.0.0.1/tcp/9";
+    assert!(b.refuse(&format!(":url redeem {nobody},{nowhere}")).contains("/p2p/"));
+    let again = a.ask_text(":url issue root");
+    b.ask(&format!(":url redeem {},{nowhere} as found", again.split(',').next().unwrap()));
+    b.say(&format!(":url redeem {nobody} &"));
+    assert_eq!(b.hear()["begun"], "&1");
+    b.note("does not say where its kernel is");
+    b.ask(":peers give-up r2");
+    assert_eq!(b.hear()["ended"], "&1");
     let told = [a.end(), b.end()].concat();
     for secret in [once, many] {
         let secret = &secret["ocap:".len()..secret.find('@').unwrap()];
@@ -256,6 +275,30 @@ fn urls_say_how_a_kernel_is_reached_from_outside() {
 }
 
 #[test]
+fn an_address_that_cannot_be_listened_on_is_told_with_the_reason() {
+    let (home, taken) = (party("A"), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let taken_udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (tcp, udp) = (taken.local_addr().unwrap().port(), taken_udp.local_addr().unwrap().port());
+    for (address, why, advice) in [
+        (format!("/ip4/127.0.0.1/tcp/{tcp}"), "in use", "another program listens there"),
+        (format!("/ip4/127.0.0.1/tcp/{tcp}/ws"), "in use", "another program listens there"),
+        (format!("/ip4/127.0.0.1/udp/{udp}/quic-v1"), "in use", "another program listens there"),
+        ("/ip4/192.0.2.1/tcp/0".to_owned(), "os error", "this machine does not have that address"),
+    ] {
+        for refused in [
+            home.run("cluster.json", &["--listen", &address]),
+            home.command(&["relay", "--listen", &address, "--key", "key"]).output().unwrap(),
+        ] {
+            let told = common::text(&refused.stderr);
+            assert!(!refused.status.success(), "{told}");
+            for part in [&format!("cannot listen on {address}: "), why, advice] {
+                assert!(told.contains(part), "`{part}` is not in {told}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_peer_is_closed_and_reconnected() {
     let (home_a, home_b) = (party("A"), party("B"));
     let mut a = Kernel::start(&home_a, &["--listen", TCP]);
@@ -271,11 +314,22 @@ fn a_peer_is_closed_and_reconnected() {
     assert!(b.refuse("root.call('alice', 'name', [])").contains("CONNECTION_CLOSED"));
     b.ask(":peers reconnect r1");
     assert_eq!(b.ask("root.call('alice', 'name', [])"), "A");
+    // The same while nothing runs.
+    for (action, answer) in [("close", "[KERNEL:CONNECTION_CLOSED]"), ("reconnect", "\"value\":\"A\"")] {
+        b.end();
+        let done = home_b.command(&["peers", action, "r1", "--home", "home"]).output().unwrap();
+        assert!(done.status.success(), "{}", common::text(&done.stderr));
+        b = Kernel::start(&home_b, &["--listen", TCP]);
+        b.say("root.call('alice', 'name', [])");
+        let told = b.hear().to_string();
+        assert!(told.contains(answer), "{action}: {told}");
+    }
     b.ask(":peers forget r1");
     assert!(b.refuse("root.call('alice', 'name', [])").contains("OBJECT_DELETED"));
-    for mistake in [":peers close nobody", ":peers give-up", ":peers what r1"] {
+    for mistake in [":peers close nobody", ":peers give-up", ":peers what r1", ":peers forget 12D3KooW"] {
         b.refuse(mistake);
     }
+    assert_eq!(b.ask(":peers list")[0]["id"], "r1");
 }
 
 #[test]
@@ -329,6 +383,66 @@ fn what_was_left_is_told_when_the_peer_is_back() {
     assert_eq!((&ended[0]["call"], &ended[0]["value"]), (&lines[0].as_str().into(), &1.into()), "{ended:?}");
     assert_eq!(b.ask("alicia.name()"), "A", "the name is there once the redemption has ended");
     assert_eq!(entries(&mut a), ["waits"]);
+}
+
+#[test]
+fn a_peer_that_is_not_reached_is_given_up_as_the_operator_has_said() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    b.end();
+    a.kill();
+    // For all peers, by number: the call that waits is told.
+    let mut b = Kernel::start(&home_b, &["--listen", TCP, "--give-up-attempts", "2"]);
+    let peers = b.ask(":peers");
+    assert_eq!((&peers[0]["giveUpAttempts"], &peers[0]["ownPatience"]), (&2.into(), &false.into()), "{peers}");
+    let why = b.refuse("root.call('alice', 'name', [])");
+    assert!(why.contains("CONNECTION_LOST") && why.contains("not reached 2 times"), "{why}");
+    assert_eq!(b.ask(":peers")[0]["state"], "given up");
+    b.end();
+    // When somebody is back, so is the conversation; then for one peer, by time, stronger than what is said for all.
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP, "--give-up-attempts", "1000000"]);
+    acquaint(&mut a, &mut b);
+    a.kill();
+    b.ask(":peers patience r1 --after 0s");
+    let peers = b.ask(":peers");
+    assert_eq!((&peers[0]["giveUpAfterMs"], &peers[0]["giveUpAttempts"]), (&0.into(), &1_000_000.into()), "{peers}");
+    assert!(b.refuse("root.call('alice', 'name', [])").contains("CONNECTION_LOST"));
+    for mistake in ["patience", "patience r9", "patience r1 --after", "patience r1 --after soon", "patience r1 3"] {
+        b.refuse(&format!(":peers {mistake}"));
+    }
+    for wrong in [["--give-up-attempts", "0"], ["--give-up-after", "soon"]] {
+        let refused = home_a.run("cluster.json", &wrong);
+        assert!(refused.status.code() == Some(2) && common::text(&refused.stderr).contains(wrong[1]), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_kernel_serves_without_input_until_a_signal() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let at = a.address();
+    a.end();
+    for signal in ["-TERM", "-INT"] {
+        let mut command = home_a.command(&["run", "cluster.json", "--home", "home", "--listen", &at, "--serve"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let told = lines(child.stderr.take().unwrap());
+        assert_eq!(b.ask("alice.name()"), "A");
+        assert!(child.try_wait().unwrap().is_none(), "it goes on");
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert!(child.wait().unwrap().success(), "it was told to end");
+        assert!(told.iter().any(|line| line.contains("ending; everything goes on")));
+    }
+    home_a.is_sound();
+    // Without it the kernel ends with its input, and says what else there is.
+    let run = home_a.run("cluster.json", &["--listen", TCP]);
+    assert!(run.status.success() && common::text(&run.stderr).contains("say --serve"), "{run:?}");
+    let refused = home_a.run("cluster.json", &["--serve"]);
+    assert!(!refused.status.success() && common::text(&refused.stderr).contains("without --listen"), "{refused:?}");
 }
 
 #[test]

@@ -99,6 +99,14 @@ fn a_failing_call_is_told_and_the_others_go_on() {
     assert_eq!(lines[0]["error"]["@error"], "not like this");
     assert_eq!((lines[0]["ok"].as_bool(), lines[1]["value"].as_str()), (Some(false), Some("hello")));
     assert_eq!(json.status.code(), Some(1));
+    let command = place.run("vat.js", &["--call", ":peers"]);
+    assert!(text(&command.stderr).contains("commands are for the prompt or a pipe"), "{}", text(&command.stderr));
+    assert_eq!(command.status.code(), Some(1));
+    let elsewhere = place.pipe("vat.js", &[], ":reset\n:identity show\n:relay\n");
+    let told = text(&elsewhere.stderr);
+    for hint in ["`sturdy reset` does that", "`sturdy identity` does that", "`sturdy relay` does that"] {
+        assert!(told.contains(hint), "{told}");
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ mod common;
 
 use common::{Place, text};
 use serde_json::Value;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -103,7 +105,7 @@ fn urls_are_listed_and_revoked() {
     assert_eq!(good(&command(&place, &["url", "revoke", "2", "--json"])), "{\"done\":true}\n");
     assert_eq!(good(&command(&place, &["url", "list"])), "no URLs were issued, or all have ended\n");
     assert_eq!(good(&command(&place, &["url", "list", "--json"])), "");
-    assert!(bad(&command(&place, &["url", "revoke", "url1"])).contains("no URL of this kernel is meant"));
+    assert!(bad(&command(&place, &["url", "revoke", "url1"])).contains("there is no url1"));
     // Whoever types the URL itself does not see it again in an error.
     let told = bad(&command(&place, &["url", "revoke", "ocap:zSECRET@peer"]));
     assert!(told.contains("by its number") && !told.contains("SECRET"), "{told}");
@@ -141,12 +143,39 @@ fn peers_are_listed_given_up_and_forgotten() {
     assert!(listed.contains(PEER) && listed.contains("open, not met yet") && listed.contains("192.0.2.1"), "{listed}");
     let listed = json(&good(&command(&place, &["peers", "list", "--json"])));
     assert_eq!((&listed["peer"], &listed["state"]), (&PEER.into(), &"open".into()));
-    assert!(good(&command(&place, &["peers", "give-up", PEER])).contains("not waited for any more"));
+    // How long it is waited for stays until something else is said.
+    assert_eq!((&listed["giveUpAttempts"], &listed["ownPatience"]), (&Value::Null, &false.into()), "{listed}");
+    good(&command(&place, &["peers", "patience", PEER, "--attempts", "3", "--after", "7d"]));
+    let told = good(&command(&place, &["peers"]));
+    assert!(told.contains("given up after 3 failed attempts or 7d without it (its own policy)"), "{told}");
+    let told = json(&good(&command(&place, &["peers", "--json"])));
+    assert_eq!((&told["giveUpAttempts"], &told["giveUpAfterMs"]), (&3.into(), &604_800_000.into()), "{told}");
+    good(&command(&place, &["peers", "patience", PEER, "--attempts", "never"]));
+    assert!(good(&command(&place, &["peers"])).contains("never given up (its own policy)"));
+    good(&command(&place, &["peers", "patience", PEER]));
+    assert!(!good(&command(&place, &["peers"])).contains("given up"));
+    for (option, value) in [("--attempts", "0"), ("--attempts", "many"), ("--after", "7"), ("--after", "soon")] {
+        let refused = command(&place, &["peers", "patience", PEER, option, value]);
+        assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("never"), "{refused:?}");
+    }
+    // Closing is durable; that it is heeded by who runs next is shown with real peers in `kernels.rs`.
+    let state = || json(&good(&command(&place, &["peers", "--json"])))["state"].as_str().unwrap().to_owned();
+    assert!(good(&command(&place, &["peers", "close", "r1"])).contains("what waits for it is kept"));
+    assert_eq!(state(), "closed");
+    assert!(good(&command(&place, &["peers", "reconnect", PEER])).contains("talked to again"));
+    assert_eq!(state(), "open");
+    let told = good(&command(&place, &["peers", "close", "--discard", &PEER[PEER.len() - 6..]]));
+    assert!(told.contains(PEER) && told.contains("was rejected"), "{told}");
+    assert_eq!(json(&good(&command(&place, &["peers", "reconnect", &PEER[..14], "--json"])))["done"], true);
+    assert_eq!(state(), "open");
+    assert!(good(&command(&place, &["peers", "give-up", "r1"])).contains("not waited for any more"));
     assert_eq!(json(&good(&command(&place, &["peers", "--json"])))["state"], "given up");
     assert!(good(&command(&place, &["peers", "forget", PEER])).contains("was forgotten"));
     let stranger = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
     assert!(bad(&command(&place, &["peers", "forget", stranger])).contains("is unknown; `peers` lists"));
-    assert!(bad(&command(&place, &["peers", "forget", "12D3KooW"])).contains("peer id"));
+    for nobody in ["12D3KooW", "r9", "", "kooW"] {
+        assert!(bad(&command(&place, &["peers", "forget", nobody])).contains("`peers` lists"), "{nobody}");
+    }
     place.is_sound();
 }
 
@@ -204,6 +233,60 @@ fn a_store_in_use_is_left_alone() {
     }
     assert!(running.end().status.success());
     place.is_sound();
+}
+
+/// What others may do with each file and folder below this one.
+fn open_to_others(folder: &Path) -> Vec<String> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let (path, about) = entry.map(|entry| (entry.path(), entry.metadata().unwrap())).unwrap();
+        if about.permissions().mode().trailing_zeros() < 6 {
+            open.push(format!("{} {:o}", path.display(), about.permissions().mode()));
+        }
+        if about.is_dir() {
+            open.extend(open_to_others(&path));
+        }
+    }
+    open
+}
+
+#[test]
+fn a_home_is_its_owners_alone() {
+    let _alone = alone();
+    let place = Place::new();
+    place.write("vat.js", VAT);
+    let (homes, home) = (place.path().join("homes"), place.path().join("homes/one"));
+    let run = |arguments: &[&str]| {
+        let all = [&["run", "vat.js", "--home", "homes/one"], arguments].concat();
+        let mut child =
+            place.command(&all).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"vat.next()\n:url issue vat\n").unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for _ in 0..2 {
+            lines.next().unwrap().unwrap();
+        }
+        // While it runs there is a log, too.
+        assert!(home.join("store/store.sqlite-wal").exists());
+        let open = open_to_others(&homes);
+        drop(input);
+        assert!(child.wait().unwrap().success());
+        open
+    };
+    assert_eq!(run(&["--listen", "/ip4/127.0.0.1/tcp/0"]), [""; 0]);
+    assert_eq!(open_to_others(&homes), [""; 0]);
+    // What an earlier version has made, or what was unpacked, is shut. Only the home itself may be anybody's folder.
+    let open = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    open(&home.join("store"), 0o755);
+    open(&home.join("store/store.sqlite"), 0o644);
+    open(&home.join("store/lock"), 0o644);
+    assert_eq!(run(&[]), [""; 0]);
+    // A copy that everybody may read becomes a store that nobody else may; what was there stays shut.
+    std::fs::copy(home.join("store/store.sqlite"), place.path().join("copy.sqlite")).unwrap();
+    open(&place.path().join("copy.sqlite"), 0o644);
+    good(&place.command(&["store", "restore", "copy.sqlite", "--force", "--home", "homes/one"]).output().unwrap());
+    assert!(home.join("store.old-1").exists());
+    assert_eq!(open_to_others(&homes), [""; 0]);
 }
 
 #[test]
@@ -321,6 +404,15 @@ fn a_relay_listens_until_a_signal() {
     let first = peer("keys/relay");
     assert_eq!(first, peer("keys/relay"), "the key is kept");
     assert_ne!(first, peer("keys/other"));
+    // Without a word about it, it lies where other commands keep theirs.
+    let mut usual = place.command(&["relay", "--listen", "/ip4/127.0.0.1/tcp/0"]);
+    let mut child = usual.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let started = lines.next().unwrap().unwrap();
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && text(&output.stderr).contains("lies in .sturdy/relay"), "{output:?}");
+    assert_eq!(started, format!("relay {}", peer(".sturdy/relay")), "and is the same the next time");
     for (listen, told) in [("127.0.0.1:4001", "is no address"), ("/ip4/192.0.2.1/tcp/1", "cannot listen on")] {
         let refused = place.command(&["relay", "--listen", listen]).output().unwrap();
         assert!(bad(&refused).contains(told), "{}", text(&refused.stderr));

@@ -1,5 +1,9 @@
-//! The model of the disk: files with what is durable of them and what is not yet, and names likewise.
+//! The disk: operations on files, which are counted, and fail or are frozen as a test wants.
+//!
+//! What always holds: a frozen state is as it was just before its operation. Not here: what a cut of the power leaves
+//! (`files`).
 
+use crate::files::Files;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,38 +28,6 @@ pub(crate) enum Failed {
     Error,
     Full,
     Missing,
-}
-
-/// A change that is not durable yet.
-#[derive(Clone)]
-enum Change {
-    Write { at: usize, bytes: Arc<[u8]> },
-    Len(usize),
-}
-
-#[derive(Clone, Default)]
-struct File {
-    /// As programs see it.
-    now: Vec<u8>,
-    durable: Arc<Vec<u8>>,
-    pending: Vec<Change>,
-}
-
-/// A change of the directory that is not durable yet.
-#[derive(Clone)]
-enum NameChange {
-    Create(PathBuf, u64),
-    Delete(PathBuf),
-}
-
-/// All that a cut of the power works on.
-#[derive(Clone, Default)]
-struct Files {
-    by_id: BTreeMap<u64, File>,
-    names: BTreeMap<PathBuf, u64>,
-    durable_names: BTreeMap<PathBuf, u64>,
-    pending_names: Vec<NameChange>,
-    last_id: u64,
 }
 
 /// The disk as it was just before one operation.
@@ -148,7 +120,7 @@ impl TornDisk {
     /// Makes an empty file, unless there is one.
     pub fn touch(&self, path: &Path) {
         let mut inside = lock(&self.inside);
-        if !inside.files.names.contains_key(path) {
+        if inside.files.find(path).is_none() {
             inside.files.create(path);
         }
     }
@@ -220,18 +192,7 @@ impl Drop for TornDisk {
 
 impl Inside {
     fn freeze(&self) -> Frozen {
-        // What programs see is not needed after a cut, and would cost a copy.
-        let files = self.files.by_id.iter().map(|(&id, file)| {
-            (id, File { now: Vec::new(), durable: Arc::clone(&file.durable), pending: file.pending.clone() })
-        });
-        let files = Files {
-            by_id: files.collect(),
-            names: self.files.names.clone(),
-            durable_names: self.files.durable_names.clone(),
-            pending_names: self.files.pending_names.clone(),
-            last_id: self.files.last_id,
-        };
-        Frozen { files, operation: self.operations, mark: self.mark }
+        Frozen { files: self.files.without_now(), operation: self.operations, mark: self.mark }
     }
 
     /// Counts an operation. Returns its fault, if it has one.
@@ -266,7 +227,7 @@ impl Inside {
         if self.dead || self.read_fault == Some(number) {
             return Err(Failed::Error);
         }
-        let now = &self.files.by_id.get(&id).ok_or(Failed::Missing)?.now;
+        let now = self.files.content(id).ok_or(Failed::Missing)?;
         let rest = now.get(at..).unwrap_or_default();
         let count = rest.len().min(into.len());
         into[..count].copy_from_slice(&rest[..count]);
@@ -277,8 +238,8 @@ impl Inside {
     pub(crate) fn write(&mut self, id: u64, at: usize, bytes: &[u8]) -> Result<(), Failed> {
         let fault = self.operation()?;
         let full = self.full;
-        let file = self.files.file(id)?;
-        let grows = at + bytes.len() > file.now.len();
+        let file = self.files.file(id).ok_or(Failed::Missing)?;
+        let grows = at + bytes.len() > file.len();
         match fault {
             Some(Fault::Error) => return Err(Failed::Error),
             _ if full && grows => return Err(Failed::Full),
@@ -295,7 +256,7 @@ impl Inside {
 
     pub(crate) fn truncate(&mut self, id: u64, len: usize) -> Result<(), Failed> {
         self.whole_operation()?;
-        self.files.file(id)?.set_len(len);
+        self.files.file(id).ok_or(Failed::Missing)?.set_len(len);
         Ok(())
     }
 
@@ -305,11 +266,7 @@ impl Inside {
         if self.lies {
             return Ok(());
         }
-        let file = self.files.file(id)?;
-        if !file.pending.is_empty() {
-            file.durable = Arc::new(file.now.clone());
-            file.pending.clear();
-        }
+        self.files.file(id).ok_or(Failed::Missing)?.sync();
         if names == Names::Too {
             self.files.sync_names();
         }
@@ -317,7 +274,7 @@ impl Inside {
     }
 
     pub(crate) fn find(&self, path: &Path) -> Option<u64> {
-        self.files.names.get(path).copied()
+        self.files.find(path)
     }
 
     pub(crate) fn create(&mut self, path: &Path) -> Result<u64, Failed> {
@@ -330,8 +287,7 @@ impl Inside {
             return Err(Failed::Missing);
         }
         self.whole_operation()?;
-        self.files.names.remove(path);
-        self.files.pending_names.push(NameChange::Delete(path.to_owned()));
+        self.files.delete(path);
         if names == Names::Too && !self.lies {
             self.files.sync_names();
         }
@@ -343,7 +299,7 @@ impl Inside {
     }
 
     pub(crate) fn len_of(&self, id: u64) -> Option<usize> {
-        self.files.by_id.get(&id).map(|file| file.now.len())
+        self.files.content(id).map(<[u8]>::len)
     }
 }
 
@@ -354,136 +310,13 @@ pub(crate) enum Names {
     Not,
 }
 
-impl Files {
-    fn file(&mut self, id: u64) -> Result<&mut File, Failed> {
-        self.by_id.get_mut(&id).ok_or(Failed::Missing)
-    }
-
-    fn create(&mut self, path: &Path) -> u64 {
-        self.last_id += 1;
-        self.by_id.insert(self.last_id, File::default());
-        self.names.insert(path.to_owned(), self.last_id);
-        self.pending_names.push(NameChange::Create(path.to_owned(), self.last_id));
-        self.last_id
-    }
-
-    fn sync_names(&mut self) {
-        self.durable_names = self.names.clone();
-        self.pending_names.clear();
-    }
-
-    /// The power is cut: everything becomes what `seed` lets survive.
-    fn cut(&mut self, seed: u64) {
-        let mut luck = Luck::new(seed);
-        for change in std::mem::take(&mut self.pending_names) {
-            if luck.keeps() {
-                match change {
-                    NameChange::Create(path, id) => self.durable_names.insert(path, id),
-                    NameChange::Delete(path) => self.durable_names.remove(&path),
-                };
-            }
-        }
-        self.names = self.durable_names.clone();
-        let names = &self.names;
-        self.by_id.retain(|id, _| names.values().any(|named| named == id));
-        for file in self.by_id.values_mut() {
-            file.cut(&mut luck);
-        }
-    }
-
-    fn rebase(&mut self, dir: &Path) {
-        let moved = |names: &BTreeMap<PathBuf, u64>| {
-            names.iter().filter_map(|(path, &id)| Some((dir.join(path.file_name()?), id))).collect()
-        };
-        self.names = moved(&self.names);
-        self.durable_names = moved(&self.durable_names);
-    }
-}
-
-impl File {
-    fn write(&mut self, at: usize, bytes: &[u8]) {
-        let len = self.now.len();
-        put(&mut self.now, at, bytes, 0);
-        self.pending.push(Change::Write { at, bytes: bytes.into() });
-        if self.now.len() > len {
-            // The new length may survive without the bytes.
-            self.pending.push(Change::Len(self.now.len()));
-        }
-    }
-
-    fn set_len(&mut self, len: usize) {
-        self.now.resize(len, 0);
-        self.pending.push(Change::Len(len));
-    }
-
-    fn cut(&mut self, luck: &mut Luck) {
-        let mut left = Vec::clone(&self.durable);
-        for change in std::mem::take(&mut self.pending) {
-            match change {
-                Change::Len(len) if luck.keeps() => left.resize(len, luck.filler),
-                Change::Len(_) => {}
-                Change::Write { at, bytes } => {
-                    let mut from = 0;
-                    while from < bytes.len() {
-                        let to = bytes.len().min(from + luck.grain - (at + from) % luck.grain);
-                        if luck.keeps() {
-                            put(&mut left, at + from, &bytes[from..to], luck.filler);
-                        }
-                        from = to;
-                    }
-                }
-            }
-        }
-        self.now.clone_from(&left);
-        self.durable = Arc::new(left);
-    }
-}
-
-fn put(file: &mut Vec<u8>, at: usize, bytes: &[u8], filler: u8) {
-    if file.len() < at + bytes.len() {
-        file.resize(at + bytes.len(), filler);
-    }
-    file[at..at + bytes.len()].copy_from_slice(bytes);
-}
-
-/// What survives: pieces of this size, so many of 16, gaps filled with this byte.
-struct Luck {
-    state: u64,
-    kept_of_16: u64,
-    grain: usize,
-    filler: u8,
-}
-
-impl Luck {
-    fn new(seed: u64) -> Self {
-        let mut luck = Self { state: seed ^ 0x9e37_79b9_7f4a_7c15, kept_of_16: 0, grain: 512, filler: 0 };
-        if seed == 1 {
-            luck.kept_of_16 = 16;
-        } else if seed > 1 {
-            luck.kept_of_16 = [1, 4, 8, 12, 15, 15][luck.below(6)];
-            luck.grain = [512, 512, 4096, 64][luck.below(4)];
-            luck.filler = [0, 0, 0xff, 0x5a][luck.below(4)];
-        }
-        luck
-    }
-
-    fn below(&mut self, sides: usize) -> usize {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.state >> 40).unwrap_or(0) % sides
-    }
-
-    fn keeps(&mut self) -> bool {
-        (self.below(16) as u64) < self.kept_of_16
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn content(disk: &TornDisk, name: &str) -> Option<Vec<u8>> {
         let inside = lock(&disk.inside);
-        inside.find(&disk.dir().join(name)).map(|id| inside.files.by_id[&id].now.clone())
+        inside.find(&disk.dir().join(name)).and_then(|id| inside.files.content(id).map(<[u8]>::to_vec))
     }
 
     /// A file of 4 KiB of ones, all of it durable, and then twos over it and after it that are not.
@@ -527,7 +360,7 @@ mod tests {
         inside.fault = Some((number + 1, Fault::Short));
         assert_eq!(inside.write(id, 0, &[3; 10]), Ok(()));
         assert_eq!(inside.write(id, 0, &[4; 10]), Err(Failed::Full));
-        assert_eq!(inside.files.by_id[&id].now[..10], [4, 4, 4, 4, 4, 3, 3, 3, 3, 3]);
+        assert_eq!(inside.files.content(id).expect("there")[..10], [4, 4, 4, 4, 4, 3, 3, 3, 3, 3]);
         inside.fault = Some((number + 2, Fault::Full));
         assert_eq!(inside.write(id, 8100, &[5]), Err(Failed::Full));
         assert_eq!((inside.write(id, 0, &[5]), inside.sync(id, Names::Not)), (Ok(()), Ok(())));

@@ -5,9 +5,10 @@
 //! disks and file systems are: pieces of un-synced writes, lengths and names survive independently of their order.
 //! Never harsher in one point, on which `SQLite` relies: bytes that nobody wrote are never changed.
 //!
-//! `disk` is the model, in safe code; `vfs` is how `SQLite` gets at it. No engine is known here.
+//! `disk` and `files` are the model, in safe code; `vfs` is how `SQLite` gets at it. No engine is known here.
 
 mod disk;
+mod files;
 mod vfs;
 
 pub use disk::{Fault, Frozen, TornDisk};

@@ -4,6 +4,7 @@
 //! dropped. Not here: decisions about peers (`peers`) and relays (`relays`), the bytes (`line`).
 
 use crate::addresses::{Reach, candidates};
+use crate::causes::chain;
 use crate::config::TransportLimits;
 use crate::event::{Event, Gone, News, Path, Side, Wire};
 use crate::handle::{Command, Lines};
@@ -30,8 +31,6 @@ use tokio::task::JoinSet;
 const TICK: Duration = Duration::from_secs(15);
 /// How long a dial waits for room.
 const NO_ROOM: Duration = Duration::from_secs(1);
-/// Causes of causes that are told.
-const MAX_CAUSES: usize = 8;
 /// Reasons of one failed dial that are told.
 const TOLD_REASONS: usize = 4;
 
@@ -193,7 +192,7 @@ impl Driver {
         while let Some((index, address)) = self.relays.due(now) {
             match self.swarm.listen_on(address) {
                 Ok(listener) => self.relays.asked(index, listener),
-                Err(error) => self.relay_lost(index, error.to_string()),
+                Err(error) => self.relay_lost(index, chain(&error)),
             }
         }
         while let Some(peer) = self.peers.due(now) {
@@ -375,7 +374,10 @@ impl Driver {
                     self.open_stream(peer_id);
                 }
             }
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                if let Some(peer) = peer_id {
+                    self.relays.not_reached(peer, &told(&error));
+                }
                 let dialled = self.under_way.dials.remove(&connection_id);
                 // With another connection up meanwhile, the stream on it decides.
                 if let Some(peer) = dialled.filter(|peer| !self.under_way.opening.contains(peer)) {
@@ -389,7 +391,7 @@ impl Driver {
                 self.news.tell(Event::NotListening { address: self.complete(address), why: None });
             }
             SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
-                self.listener_closed(listener_id, addresses, reason.err().map(|error| error.to_string()));
+                self.listener_closed(listener_id, addresses, reason.err().map(|error| chain(&error)));
             }
             _ => {}
         }
@@ -400,6 +402,7 @@ impl Driver {
             self.news.tell(Event::NotListening { address: self.complete(address), why: why.clone() });
         }
         if let Some(index) = self.relays.of(listener) {
+            let why = self.relays.trouble(index).or(why);
             self.relay_lost(index, why.unwrap_or_else(|| "the relay has ended it".into()));
         }
     }
@@ -419,20 +422,21 @@ fn chance() -> u64 {
 }
 
 fn told(error: &DialError) -> String {
-    let DialError::Transport(failures) = error else { return chain(error) };
+    let failures = match error {
+        DialError::Transport(failures) => failures,
+        DialError::WrongPeerId { obtained, address } => {
+            // The address may name who was expected.
+            let at = address.to_string();
+            let at = at.split("/p2p/").next().unwrap_or_default();
+            return format!(
+                "somebody else answers at {at}: {obtained}; whoever was there has another identity now, or has gone"
+            );
+        }
+        _ => return chain(error),
+    };
     let told = failures.iter().take(TOLD_REASONS).map(|(address, error)| match error {
         TransportError::MultiaddrNotSupported(_) => format!("{address}: it cannot be dialled, or is out of reach"),
         TransportError::Other(error) => format!("{address}: {}", chain(error)),
     });
     told.collect::<Vec<_>>().join("; ")
-}
-
-/// An error with its causes: libp2p's own texts are often empty.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut told: Vec<String> =
-        causes.take(MAX_CAUSES).map(ToString::to_string).filter(|told| !told.is_empty()).collect();
-    // Some repeat their cause's text.
-    told.dedup();
-    told.join(": ")
 }

@@ -9,6 +9,7 @@
 mod addresses;
 mod alias;
 mod bucket;
+mod causes;
 mod config;
 mod driver;
 mod event;

@@ -5,6 +5,7 @@
 //! that the reference uses it too. A circuit that reaches a limit is cut, which its ends survive as they survive any lost
 //! connection.
 
+use crate::causes;
 use crate::given;
 use crate::start::{StartError, keypair};
 use crate::swarm::{identify, relay_transport, swarm_config};
@@ -148,7 +149,7 @@ pub fn serve(config: &RelayConfig) -> Result<RelayServer, StartError> {
     }
     for text in &config.listen {
         let listened = swarm.listen_on(given::listen(text, us)?);
-        listened.map_err(|error| StartError::Listen { address: text.clone(), why: error.to_string() })?;
+        listened.map_err(|error| causes::cannot_listen(text, &error))?;
     }
     let (events, taken) = mpsc::channel(MAX_EVENTS);
     let (stop, stopped) = oneshot::channel();

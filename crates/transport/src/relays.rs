@@ -18,14 +18,21 @@ pub(crate) struct Relays(Vec<Relay>);
 struct Relay {
     address: Multiaddr,
     listener: Option<ListenerId>,
+    /// Why it was not reached when it was last asked.
+    trouble: Option<String>,
     failures: u32,
     retry_at: Option<Instant>,
 }
 
 impl Relays {
     pub(crate) fn new(addresses: &[Multiaddr], now: Instant) -> Self {
-        let relay =
-            |address: &Multiaddr| Relay { address: address.clone(), listener: None, failures: 0, retry_at: Some(now) };
+        let relay = |address: &Multiaddr| Relay {
+            address: address.clone(),
+            listener: None,
+            trouble: None,
+            failures: 0,
+            retry_at: Some(now),
+        };
         Self(addresses.iter().map(relay).collect())
     }
 
@@ -43,6 +50,7 @@ impl Relays {
         let (index, relay) =
             self.0.iter_mut().enumerate().find(|(_, relay)| relay.retry_at.is_some_and(|at| at <= now))?;
         relay.retry_at = None;
+        relay.trouble = None;
         Some((index, relay.address.clone().with(Protocol::P2pCircuit)))
     }
 
@@ -52,14 +60,30 @@ impl Relays {
 
     /// A place was given by this peer.
     pub(crate) fn reserved(&mut self, relay: PeerId) {
-        for entry in self.0.iter_mut().filter(|entry| entry.address.iter().last() == Some(Protocol::P2p(relay))) {
+        for entry in self.at(relay) {
             entry.failures = 0;
         }
+    }
+
+    /// This peer was not reached. If it is a relay that is being asked, its listener ends without saying so.
+    pub(crate) fn not_reached(&mut self, relay: PeerId, why: &str) {
+        for entry in self.at(relay) {
+            entry.trouble = Some(why.to_owned());
+        }
+    }
+
+    fn at(&mut self, relay: PeerId) -> impl Iterator<Item = &mut Relay> {
+        self.0.iter_mut().filter(move |entry| entry.address.iter().last() == Some(Protocol::P2p(relay)))
     }
 
     /// The relay of a listener that is gone.
     pub(crate) fn of(&self, listener: ListenerId) -> Option<usize> {
         self.0.iter().position(|relay| relay.listener == Some(listener))
+    }
+
+    /// Why a relay was not reached when it was last asked, if that is why it gave no place.
+    pub(crate) fn trouble(&mut self, index: usize) -> Option<String> {
+        self.0[index].trouble.take()
     }
 
     /// The place is lost, or was never given: the relay's address, and when it is asked again.

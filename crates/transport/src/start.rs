@@ -1,5 +1,6 @@
 //! Starting a transport: the configuration is checked here, and everything that can fail at once fails here.
 
+use crate::causes;
 use crate::config::TransportConfig;
 use crate::driver::{Driver, UnderWay};
 use crate::event::{Events, News};
@@ -86,9 +87,7 @@ pub fn start(config: &TransportConfig) -> Result<(TransportHandle, Events), Star
     let announced = given::announced(&config.announce, us)?;
     let mut swarm = crate::swarm::swarm(&keypair, config, &Rules::new(config.reach, &relays))?;
     for address in listen {
-        swarm
-            .listen_on(address.clone())
-            .map_err(|error| StartError::Listen { address: address.to_string(), why: error.to_string() })?;
+        swarm.listen_on(address.clone()).map_err(|error| causes::cannot_listen(&address, &error))?;
     }
     for address in &announced {
         swarm.add_external_address(address.clone());

@@ -122,6 +122,25 @@ async fn a_relay_without_a_place_is_told_and_asked_again() {
 }
 
 #[tokio::test]
+async fn a_relay_that_is_another_one_now_or_is_away_is_told_as_that() {
+    let (server, at) = relay("/ip4/127.0.0.1/tcp/0", RelayLimits::default()).await;
+    let (listen, us) = (at.split("/p2p/").next().expect("an address"), server.peer_id().to_owned());
+    let before = id(&Host::new(9, &[]).handle);
+    assert_ne!(us, before);
+    let mut host = Host::start(&TransportConfig { relays: vec![format!("{listen}/p2p/{before}")], ..config(1, &[]) });
+    let told = |event: &Event| match event {
+        Event::RelayLost { why, .. } => Some(why.clone()),
+        _ => None,
+    };
+    let why = host.wait("a refusal", told).await;
+    assert!(why.contains(&format!("somebody else answers at {listen}: {us}")), "{why}");
+    server.shutdown().await;
+    host.handle.wake();
+    let is_away = |event: &Event| told(event).filter(|why| why.contains("refused"));
+    host.wait("that nobody is there", is_away).await;
+}
+
+#[tokio::test]
 async fn a_circuit_that_carries_too_much_is_cut() {
     let limits = RelayLimits { circuit_bytes: 200_000, ..RelayLimits::default() };
     let (_server, at) = relay("/ip4/127.0.0.1/tcp/0", limits).await;

@@ -204,7 +204,8 @@ async fn w_18_another_peer_at_the_address_is_refused() {
     let wanted = Host::new(3, &[]);
     let address = b.address().await.replace(&b.handle.peer_id(), &wanted.handle.peer_id());
     a.connect(&wanted, &address);
-    dial_failed(&mut a).await;
+    let (why, at) = (dial_failed(&mut a).await, address.split("/p2p/").next().expect("an address"));
+    assert!(why.contains(&format!("somebody else answers at {at}: {}", b.handle.peer_id())), "{why}");
     assert!(!a.has_passed(|event| matches!(event, Event::Connected { .. })));
 }
 

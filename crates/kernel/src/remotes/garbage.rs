@@ -8,8 +8,8 @@
 use crate::blame::Fault;
 use crate::ctx::Ctx;
 use std::collections::{BTreeMap, BTreeSet};
-use sturdy_remote::{Body, Delivered, MAX_LIST};
-use sturdy_store::{ObjectRecord, Objects, RemoteName, RemoteNames, Remotes};
+use sturdy_remote::{Body, Delivered, Envelope, MAX_LIST, Packet, decode};
+use sturdy_store::{ObjectRecord, Objects, Outbox, RemoteName, RemoteNames, Remotes};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ObjectId, RRef, RemoteId};
 
@@ -22,6 +22,8 @@ pub struct Garbage(BTreeMap<RemoteId, RemoteGarbage>);
 pub(crate) struct RemoteGarbage {
     /// The conversation in which these names mean this.
     conversation: u64,
+    /// The one before, if this one has begun without a loss of state: its names go on to mean the same.
+    continues: Option<u64>,
     drops: BTreeSet<RRef>,
     retires: BTreeSet<RRef>,
     gone: BTreeSet<RRef>,
@@ -33,11 +35,13 @@ impl Garbage {
         self.0.is_empty()
     }
 
-    /// Adds what a later turn has found. What was found in a conversation that is over is not told any more.
+    /// Adds what a later turn has found. What was found before a loss of state is not told any more.
     pub fn join(&mut self, later: Self) {
         for (remote, more) in later.0 {
             let known = self.0.entry(remote).or_default();
-            if known.conversation == more.conversation {
+            if known.conversation == more.conversation || more.continues == Some(known.conversation) {
+                known.conversation = more.conversation;
+                known.continues = known.continues.or(more.continues);
                 known.drops.extend(more.drops);
                 known.retires.extend(more.retires);
                 known.gone.extend(more.gone);
@@ -95,6 +99,27 @@ impl Ctx<'_, '_> {
         let garbage = self.garbage_of(remote);
         garbage.drops.insert(rref);
         garbage.retires.insert(rref);
+    }
+
+    /// The conversation of this number ends, and both sides keep their state. What the peer was to let go of, and has perhaps
+    /// not heard, is told in the next one.
+    pub(super) fn carry_garbage(&mut self, remote: RemoteId, ended: u64) -> Result<(), Fault> {
+        let outbox = self.scan::<Outbox>(&remote)?;
+        let garbage = self.garbage_of(remote);
+        garbage.continues.get_or_insert(ended);
+        for (_, text) in outbox {
+            let Ok(Packet::Message(Envelope { body: Ok(Body::Deliver(told)), .. })) = decode(text.as_bytes()) else {
+                continue;
+            };
+            let (names, kept) = match told {
+                Delivered::DropExports(names) => (names, &mut garbage.drops),
+                Delivered::RetireExports(names) => (names, &mut garbage.retires),
+                Delivered::RetireImports(names) => (names, &mut garbage.gone),
+                _ => continue,
+            };
+            kept.extend(names.into_iter().map(super::names::flipped));
+        }
+        Ok(())
     }
 
     fn garbage_of(&mut self, remote: RemoteId) -> &mut RemoteGarbage {

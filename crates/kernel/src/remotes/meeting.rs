@@ -206,6 +206,9 @@ impl Ctx<'_, '_> {
         let mut record = self.need::<Remotes>(&remote)?;
         debug_assert!(next > record.conversation, "the number of a conversation never comes twice");
         let unnoticed = defect::broken(Defect::GiveUpKeepsNumbers) && code == Code::ConnectionLost;
+        if leaves != Leaves::Nothing && record.kind == PeerKind::Sturdy {
+            self.carry_garbage(remote, record.conversation)?;
+        }
         let goes_on = unnoticed || record.kind == PeerKind::Whatever && code != Code::PeerRestarted;
         let over = record.conversation;
         record.conversation = if unnoticed { over } else { next };
@@ -330,9 +333,10 @@ impl Ctx<'_, '_> {
             cursor.attempts += 1;
             cursor.clone()
         })?;
-        let (attempts, most) = (cursor.attempts, cursor.max_attempts.or(self.limits.give_up_attempts));
+        let own = Patience { max_attempts: cursor.max_attempts, give_up_after_ms: cursor.give_up_after_ms };
+        let Patience { max_attempts: most, give_up_after_ms: longest } = self.patience(own);
+        let attempts = cursor.attempts;
         let waited = now.saturating_sub(cursor.unreachable_since.unwrap_or(now));
-        let longest = cursor.give_up_after_ms.or(self.limits.give_up_after_ms);
         if most.is_some_and(|most| attempts >= most) || longest.is_some_and(|longest| waited >= longest) {
             let why = format!("{peer} was not reached {attempts} times in {waited} ms: the outcome is unknown");
             self.end_waiting(remote, &why)?;
@@ -351,6 +355,14 @@ impl Ctx<'_, '_> {
             })?;
         }
         Ok(())
+    }
+
+    /// What holds for a peer for which this was said.
+    pub(super) fn patience(&self, own: Patience) -> Patience {
+        Patience {
+            max_attempts: own.max_attempts.or(self.limits.give_up_attempts),
+            give_up_after_ms: own.give_up_after_ms.or(self.limits.give_up_after_ms),
+        }
     }
 
     /// How long this peer is waited for.

@@ -26,7 +26,7 @@ pub use standing::{hello, standing_with};
 pub use strangers::{Stranger, StrangerHeard, Strangers, admit};
 
 use crate::blame::{Blame, Fault, Refused};
-use crate::control::PeerInfo;
+use crate::control::{Patience, PeerInfo};
 use crate::ctx::Ctx;
 use sturdy_remote::{Histories, History, Position};
 use sturdy_store::{PeerKind, Read, RemoteCursor, RemoteCursors, RemoteRecord, RemoteState, Remotes, RemotesByPeer};
@@ -128,6 +128,8 @@ impl Ctx<'_, '_> {
         let mut peers = Vec::new();
         for (id, record) in self.scan::<Remotes>(&())? {
             let cursor = self.remote_cursor(id)?;
+            let own_patience =
+                Patience { max_attempts: cursor.max_attempts, give_up_after_ms: cursor.give_up_after_ms };
             peers.push(PeerInfo {
                 id,
                 peer: record.peer,
@@ -143,6 +145,8 @@ impl Ctx<'_, '_> {
                 refused: cursor.refused,
                 skipped: cursor.skipped,
                 unreachable_since: cursor.unreachable_since,
+                patience: self.patience(own_patience),
+                own_patience,
             });
         }
         Ok(peers)
