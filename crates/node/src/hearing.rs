@@ -12,8 +12,10 @@ use sturdy_kernel::{
     Effect, Fault, Greeting, Heard, LinkNews, Notice, dial_failed, greet, hear, hear_ack, hello, offended,
     room_for_calls, skip_gap, standing_with,
 };
-use sturdy_remote::{AckBeyondSent, DecodeError, Packet, Side, decode, encode, is_current};
-use sturdy_store::{DecidedBy, Decider, PeerKind, Read, Redemptions, RemoteCursors, RemoteState, Remotes, StoreFault};
+use sturdy_remote::{AckBeyondSent, Body, DecodeError, Delivered, Envelope, Packet, Side, decode, encode, is_current};
+use sturdy_store::{
+    DecidedBy, Decider, PeerKind, Read, Redemptions, RemoteCursors, RemoteState, Remotes, RemotesByPeer, StoreFault,
+};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ConnectionId, Millis, RemoteId};
 
@@ -29,6 +31,12 @@ impl Node {
         peer: String,
         side: Side,
     ) -> Result<(), Fault> {
+        if let Some(remote) = self.store.get::<RemotesByPeer>(&peer)?
+            && self.links.manners.refuses(now, remote)
+        {
+            self.held.push(Effect::HangUp { connection });
+            return Ok(());
+        }
         let before = standing_with(&self.store, self.store.incarnation(), &peer)?;
         let hello = hello(&self.store, self.store.incarnation(), &peer)?;
         if !self.links.opened(now, connection, peer, side, before) {
@@ -62,6 +70,9 @@ impl Node {
     /// The deadline has come. Acknowledgements and repetitions leave with the next commit.
     pub(crate) fn ticked(&mut self, now: Millis) -> Inner {
         let mut inner = Vec::new();
+        for (remote, why) in self.links.forgive(now) {
+            self.held.push(Effect::Notice(Notice::PeerOffended { remote, why }));
+        }
         for connection in self.links.overdue(now) {
             inner.extend(self.hang_up(now, connection)?);
         }
@@ -137,6 +148,22 @@ impl Node {
         Ok(inner)
     }
 
+    /// What is to be told of a peer is told, but not without end.
+    pub(crate) fn tell_offence(&mut self, now: Millis, remote: RemoteId, why: String) {
+        let told = self.links.manners.tell(now, &self.limits, remote, why);
+        self.held.extend(told.into_iter().map(|why| Effect::Notice(Notice::PeerOffended { remote, why })));
+    }
+
+    /// An offence is counted. One too many ends the connections of the peer, and it is not listened to for a while (L13).
+    pub(crate) fn count_offence(&mut self, now: Millis, remote: RemoteId) -> Result<(), StoreFault> {
+        let Some(why) = self.links.manners.offended(now, &self.limits, remote) else { return Ok(()) };
+        let Some(record) = self.store.get::<Remotes>(&remote)? else { return Ok(()) };
+        let cut = self.links.refuse(remote, &record.peer);
+        self.held.extend(cut.into_iter().map(|connection| Effect::HangUp { connection }));
+        self.held.push(Effect::Notice(Notice::PeerOffended { remote, why }));
+        Ok(())
+    }
+
     fn lied(&mut self, now: Millis, connection: ConnectionId, lie: AckBeyondSent) -> Inner {
         let Some((peer, _)) = self.links.end_of(connection) else { return Ok(Vec::new()) };
         let peer = peer.to_owned();
@@ -169,6 +196,7 @@ impl Node {
         let Binding { remote, kind, .. } = bound;
         let (mut inner, mut next) = (Vec::new(), Some(framed));
         while let Some(Framed { envelope, bytes, digest }) = next.take() {
+            let envelope = self.heed(now, remote, envelope)?;
             let (ack, seq) = (envelope.ack, envelope.seq);
             let mut heard = None;
             let turn = self.turn(now, |ctx| {
@@ -185,13 +213,15 @@ impl Node {
                 Some(Heard::Taken) => {
                     self.links.heard(remote);
                     self.links.held(remote).took(seq, digest);
-                    next = self.links.held(remote).take(now, expected);
+                    if self.links.bound(connection).is_some() {
+                        next = self.links.held(remote).take(now, expected); // unless that was one offence too many
+                    }
                 }
                 Some(Heard::Duplicate) if self.links.held(remote).contradicts(seq, digest) => {
                     let why = format!(
                         "it has said two different things under the number {seq}: are two copies of its store running?"
                     );
-                    self.held.push(Effect::Notice(Notice::PeerOffended { remote, why }));
+                    self.tell_offence(now, remote, why);
                     inner.extend(self.hang_up(now, connection)?);
                 }
                 Some(Heard::Duplicate) => self.links.heard(remote),
@@ -210,6 +240,17 @@ impl Node {
             }
         }
         Ok(inner)
+    }
+
+    /// A peer that asks for garbage too often is not heeded: its message says nothing then (L7).
+    fn heed(&mut self, now: Millis, remote: RemoteId, mut envelope: Envelope) -> Result<Envelope, StoreFault> {
+        if matches!(envelope.body, Ok(Body::Deliver(Delivered::BringOutYourDead)))
+            && envelope.seq == self.expected(remote)?
+            && !self.links.manners.heeds(now, &self.limits, remote)
+        {
+            envelope.body = Ok(Body::Deliver(Delivered::DropExports(Vec::new())));
+        }
+        Ok(envelope)
     }
 
     /// What is held and due now.

@@ -12,6 +12,7 @@ mod flight;
 mod hearing;
 mod held;
 mod links;
+mod manners;
 mod node;
 mod ready;
 mod strangers;

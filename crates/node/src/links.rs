@@ -9,6 +9,7 @@
 //! often (the host).
 
 use crate::held::Held;
+use crate::manners::Manners;
 use crate::node::TalkInfo;
 use crate::talk::{Scene, Talk};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,8 @@ pub(crate) struct Links {
     wanted: BTreeSet<RemoteId>,
     /// The host was asked to dial these.
     dialling: BTreeMap<String, Dialled>,
+    /// Who has said what nobody may say, and is perhaps not listened to.
+    pub(crate) manners: Manners,
 }
 
 /// A peer that the host was asked to dial.
@@ -173,6 +176,13 @@ impl Links {
         self.open.iter().filter(|(_, link)| late(link)).map(|(connection, _)| *connection).collect()
     }
 
+    /// Time has passed: who was not listened to may be wanted again. Returns what was not told yet.
+    pub(crate) fn forgive(&mut self, now: Millis) -> Vec<(RemoteId, String)> {
+        let (wanted, told) = self.manners.pass(now);
+        self.wanted.extend(wanted);
+        told
+    }
+
     /// Whether the host is to go on dialling this peer.
     pub(crate) fn wants(&self, peer: &str) -> bool {
         self.dialling.contains_key(peer)
@@ -214,12 +224,12 @@ impl Links {
                 if defect::broken(Defect::OldStreamSpeaks) {
                     return Vec::new();
                 }
-                let speaks = |link: &Link| link.bound.is_some_and(|bound| bound.remote == remote);
-                let cut: Vec<_> = self.open.iter().filter(|(_, link)| speaks(link)).map(|(id, _)| *id).collect();
-                for connection in &cut {
-                    self.open.remove(connection);
-                }
-                cut
+                self.remove_links(|link| link.bound.is_some_and(|bound| bound.remote == remote))
+            }
+            LinkNews::Offended(_) => Vec::new(), // it is counted after what it has caused was told
+            LinkNews::Pardoned(remote) => {
+                self.manners.pardon(remote);
+                Vec::new()
             }
             LinkNews::Bound { connection, remote, conversation, kind } => {
                 let Some(link) = self.open.get_mut(&connection) else { return Vec::new() };
@@ -230,6 +240,19 @@ impl Links {
                 Vec::new()
             }
         }
+    }
+
+    /// A peer has offended too often: all its connections are of no use for now, and are returned. What it has not been
+    /// told waits, and so does what is held of it.
+    pub(crate) fn refuse(&mut self, remote: RemoteId, peer: &str) -> Vec<ConnectionId> {
+        self.talks.remove(&remote);
+        self.dialling.remove(peer);
+        self.wanted.insert(remote);
+        self.remove_links(|link| link.peer == peer)
+    }
+
+    fn remove_links(&mut self, of_no_use: impl Fn(&Link) -> bool) -> Vec<ConnectionId> {
+        self.open.extract_if(.., |_, link| of_no_use(link)).map(|(connection, _)| connection).collect()
     }
 
     /// The peer has acknowledged.
@@ -324,6 +347,7 @@ impl Links {
         talks
             .chain(gaps.filter_map(|(_, held)| held.gap_deadline()))
             .chain(handshakes.map(|link| link.opened_at + HANDSHAKE_MS))
+            .chain(self.manners.deadline())
             .min()
     }
 
@@ -344,6 +368,10 @@ impl Links {
         }
         for remote in std::mem::take(&mut self.wanted) {
             if self.talks.contains_key(&remote) {
+                continue;
+            }
+            if self.manners.refuses(now, remote) {
+                self.manners.want_later(remote);
                 continue;
             }
             let Some(record) = read.get::<Remotes>(&remote)? else { continue };

@@ -5,8 +5,8 @@ use crate::links::Links;
 use crate::ready::ReadyList;
 use std::ops::Bound;
 use sturdy_kernel::{
-    Answer, AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Garbage, LinkNews, Plan, Request, Strangers,
-    Ticket, VatFault, answer_for, apply, audit, begin, tell_garbage, tidy_up,
+    Answer, AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Garbage, LinkNews, Notice, Plan, Request,
+    Strangers, Ticket, VatFault, answer_for, apply, audit, begin, tell_garbage, tidy_up,
 };
 use sturdy_store::{Engine, OpenError, Read, RemoteCursors, Sources, Store, StoreFault, VatState};
 use sturdy_types::defect::{self, Defect};
@@ -343,18 +343,21 @@ impl Node {
         work(&mut ctx)?;
         let effects = ctx.effects;
         turn.merge()?;
-        Ok(self.merged(effects)?)
+        Ok(self.merged(now, effects)?)
     }
 
-    fn merged(&mut self, effects: Effects) -> Result<Vec<Effect>, Fault> {
+    fn merged(&mut self, now: Millis, effects: Effects) -> Result<Vec<Effect>, Fault> {
         self.stats.turns += 1;
         self.garbage.join(effects.garbage);
         for vat in effects.woken {
             self.ready.push(vat);
         }
+        let mut offended = Vec::new();
         for news in effects.links {
-            if let LinkNews::Bound { connection, .. } = news {
-                self.no_stranger_any_more(connection);
+            match news {
+                LinkNews::Bound { connection, .. } => self.no_stranger_any_more(connection),
+                LinkNews::Offended(remote) => offended.push(remote),
+                _ => {}
             }
             let first_pending = match &news {
                 LinkNews::Bound { remote, .. } => self.store.get::<RemoteCursors>(remote)?.map(|row| row.first_pending),
@@ -365,6 +368,10 @@ impl Node {
         }
         let mut inner = Vec::new();
         for effect in effects.list {
+            if let Effect::Notice(Notice::PeerOffended { remote, why }) = effect {
+                self.tell_offence(now, remote, why);
+                continue;
+            }
             if effect.is_outer() != defect::broken(Defect::AnswerBeforeDurable) {
                 self.held.push(effect);
                 continue;
@@ -376,6 +383,9 @@ impl Node {
                 self.in_flight = None; // its answer, should one come, is stale
             }
             inner.push(effect);
+        }
+        for remote in offended {
+            self.count_offence(now, remote)?;
         }
         if self.audit_mode == AuditMode::EveryTurn {
             let report = self.audit()?;
@@ -400,7 +410,7 @@ impl Node {
                     ctx.effects.woken.push(vat);
                     let effects = ctx.effects;
                     turn.merge()?;
-                    inner.extend(self.merged(effects)?);
+                    inner.extend(self.merged(now, effects)?);
                 }
                 Begun::Planned(plan, delivery) => {
                     self.last_crank += 1;

@@ -2,6 +2,8 @@
 
 mod world;
 
+use sturdy_types::KernelLimits;
+use world::script::{Script, Speaks};
 use world::worlds::Worlds;
 
 /// Alice in A, bob in B; bob has alice as `o-1`, alice has bob as `o-1`.
@@ -190,6 +192,27 @@ fn told_of(w: &Worlds, kind: &str) -> usize {
 }
 
 /// It was two messages for each of these turns.
+/// Otherwise a peer that asks after each call would have twice as much done.
+#[test]
+fn who_asks_for_garbage_again_and_again_is_heeded_now_and_then() {
+    let mut script = Script::acquainted(&KernelLimits::default(), Speaks::Sturdy);
+    let mut reaps = |times: u64, pause: u64| {
+        let mut reaps = 0;
+        for _ in 0..times {
+            script.call("ro-1", "hello", &format!("rp+{}", script.seq + 9), &[]);
+            script.say(r#""method":"deliver","params":["bringOutYourDead"]"#);
+            let told = script.w.stages[0].told();
+            assert!(told.contains("hello()"), "{told}");
+            reaps += told.matches("bringOutYourDead").count();
+            script.pass(pause);
+        }
+        (reaps, script.offences())
+    };
+    assert_eq!(reaps(20, 0), (1, 0), "nothing but that is the matter with it");
+    assert_eq!(reaps(10, 999), (4, 0), "at the least a second lies between two of them");
+    assert_eq!(reaps(10, 1_000), (10, 0));
+}
+
 #[test]
 fn what_the_turns_of_a_group_let_go_of_is_told_at_once() {
     let mut w = two();

@@ -3,10 +3,11 @@
 mod world;
 
 use proptest::prelude::*;
-use sturdy_kernel::Event;
+use sturdy_kernel::{Event, Notice, Request};
 use sturdy_node::remote::Side;
 use sturdy_types::{ConnectionId, KernelLimits};
-use world::worlds::Worlds;
+use world::script::{Script, Speaks};
+use world::worlds::{Worlds, peer};
 
 /// Alice in A, and a peer B that says what the test says. B has alice as `-1`, and knows her unsettled promise `-1`.
 fn victim(limits: &KernelLimits) -> Worlds {
@@ -157,6 +158,157 @@ fn names_are_limited() {
     assert!(w.stages[0].census()["remote-refs"] <= 20 + 1, "one of them is alice");
     assert!((3..10).contains(&info.received), "{info:?}");
     assert_eq!(info.offences, 0);
+}
+
+/// What A has told its operator of B since the last time.
+fn complaints(w: &mut Worlds) -> Vec<String> {
+    w.run_world(0);
+    let notices = std::mem::take(&mut w.stages[0].notices);
+    notices
+        .into_iter()
+        .filter_map(|n| if let Notice::PeerOffended { why, .. } = n { Some(why) } else { None })
+        .collect()
+}
+
+/// B has had its 64 offences, and alice has something for it.
+fn refused() -> Script {
+    let mut script = Script::acquainted(&KernelLimits::default(), Speaks::Sturdy);
+    for _ in 0..64 {
+        assert!(!script.is_cut());
+        script.say(r#""method":"nonsense","params":[]"#);
+    }
+    assert!(script.is_cut());
+    script.tell("send o-1 queued()");
+    script
+}
+
+#[test]
+fn who_offends_again_and_again_is_not_listened_to_for_a_while() {
+    let mut script = refused();
+    assert_eq!((script.offences(), script.received()), (64, 66), "all of them are consumed");
+    let told = complaints(&mut script.w);
+    assert_eq!(told.len(), 9, "8 singly, and why it is refused: {told:?}");
+    assert!(told[8].starts_with("it is not listened to for 60 s, after 64 offences within a minute"), "{told:?}");
+    // It may dial as often as it likes.
+    for _ in 0..3 {
+        script.meet_again();
+        assert!(script.w.has_no_connection());
+        script.pass(19_999);
+    }
+    assert_eq!((script.offences(), script.received(), complaints(&mut script.w).len()), (64, 66, 0));
+    let left = script.w.stages[0].node().deadline().map(|at| at - script.w.stages[0].now());
+    assert_eq!(left, Some(3), "it is dialled then, because something waits for it");
+    script.pass(3);
+    assert!(!script.w.has_no_connection());
+    script.meet_again();
+    assert!(script.frames().iter().any(|frame| frame.contains("queued")), "it was only delayed");
+    script.call("ro-1", "hello", "rp+9", &[]);
+    assert!(script.w.stages[0].told().contains("hello()"));
+    // The next time it is for twice as long.
+    for _ in 0..64 {
+        script.say(r#""method":"nonsense","params":[]"#);
+    }
+    assert!(complaints(&mut script.w).iter().any(|why| why.contains("for 120 s")));
+    script.pass(119_999);
+    script.meet_again();
+    assert!(script.is_cut());
+}
+
+#[test]
+fn an_operator_may_want_to_hear_it_at_once() {
+    let mut script = refused();
+    script.w.stages[0].ask(Request::ReconnectPeer(peer(1))).expect("a known peer");
+    script.meet_again();
+    assert!(script.frames().iter().any(|frame| frame.contains("queued")));
+}
+
+/// What ends a connection is an offence like any other: whoever dials again for each is refused, too.
+#[test]
+fn whoever_ends_a_connection_with_each_offence_is_refused_as_well() {
+    let mut script = Script::acquainted(&KernelLimits::default(), Speaks::Sturdy);
+    for number in 1..=64 {
+        script.w.forge(0, if number % 2 == 0 { "x" } else { r#"{"ack":7777777}"# });
+        assert_eq!((script.offences(), script.received()), (number, 2));
+        assert_eq!(script.w.has_no_connection(), number == 64, "it is dialled again until it is refused");
+        script.meet_again();
+    }
+    assert!(script.w.has_no_connection());
+}
+
+/// What is held when the last straw arrives is not heard on a connection that has ended.
+#[test]
+fn what_was_held_does_not_count_beyond_the_limit() {
+    let mut script = Script::acquainted(&KernelLimits::default(), Speaks::Sturdy);
+    let first = script.seq + 1;
+    script.seq += 1;
+    for _ in 0..200 {
+        script.say(r#""method":"nonsense","params":[]"#);
+    }
+    assert_eq!(script.offences(), 0);
+    script.w.forge(0, &format!(r#"{{"seq":{first},"method":"nonsense","params":[]}}"#));
+    assert_eq!((script.offences(), script.received()), (64, first + 63));
+    assert!(script.is_cut());
+}
+
+#[derive(Debug, Clone)]
+enum Rubbish {
+    /// The next message, which can never be processed.
+    Poison,
+    /// The same, some numbers later.
+    Early(u64),
+    Unreadable,
+    Liar,
+    Waits(u64),
+}
+
+fn rubbish() -> impl Strategy<Value = Rubbish> {
+    prop_oneof![
+        12 => Just(Rubbish::Poison),
+        4 => (1u64..4).prop_map(Rubbish::Early),
+        1 => Just(Rubbish::Unreadable),
+        1 => Just(Rubbish::Liar),
+        3 => (1u64..40_000).prop_map(Rubbish::Waits),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Within any minute, two minutes of counting at most: one that ends, and one that begins. Notices are fewer still.
+    #[test]
+    fn who_says_only_rubbish_offends_only_so_often(all in proptest::collection::vec(rubbish(), 1..200)) {
+        let limits =
+            KernelLimits { offences_per_minute: 10, offence_notices_per_minute: 2, ..KernelLimits::default() };
+        let mut w = victim(&limits);
+        let mut counts = vec![(0, 0, 0)];
+        let mut told = 0;
+        for rubbish in all {
+            if w.has_no_connection() {
+                w.dial(1, 0);
+                greet(&mut w, "bb");
+            }
+            let next = w.info(0, 1).received + 1;
+            let poison = |seq: u64| format!(r#"{{"seq":{seq},"method":"nonsense","params":[]}}"#);
+            match rubbish {
+                _ if w.has_no_connection() => w.run_world(0),
+                Rubbish::Poison => w.forge(0, &poison(next)),
+                Rubbish::Early(ahead) => w.forge(0, &poison(next + ahead)),
+                Rubbish::Unreadable => w.forge(0, "x"),
+                Rubbish::Liar => w.forge(0, r#"{"ack":7777777}"#),
+                Rubbish::Waits(_) => {}
+            }
+            if let Rubbish::Waits(ms) = rubbish {
+                w.stages[0].pass_time(ms);
+                w.stages[0].event(Event::Tick).expect("the node goes on");
+            }
+            told += complaints(&mut w).len();
+            let (now, offences) = (w.stages[0].now(), w.info(0, 1).offences);
+            counts.push((now, offences, told));
+            let minute: Vec<_> = counts.iter().filter(|(at, ..)| *at + 60_000 > now).collect();
+            prop_assert!(offences - minute[0].1 <= 20, "{counts:?}");
+            prop_assert!(told - minute[0].2 <= 8, "{counts:?}");
+        }
+    }
 }
 
 fn reference() -> impl Strategy<Value = String> {

@@ -48,6 +48,8 @@ pub struct Report {
     pub lies: u64,
     /// What kernels found in messages that an honest peer would not say.
     pub offences: u64,
+    /// How often a peer was not listened to for a while, because it had offended too often.
+    pub refusals: u64,
     /// Audits made.
     pub audits: u64,
     /// Virtual time that passed, in milliseconds.
@@ -67,6 +69,7 @@ impl Report {
         self.faults += other.faults;
         self.lies += other.lies;
         self.offences += other.offences;
+        self.refusals += other.refusals;
         self.audits += other.audits;
         self.time_ms += other.time_ms;
     }
@@ -215,7 +218,10 @@ impl World {
                 Seen::Committed(_) => self.report.commits += 1,
                 Seen::Ended => self.report.deaths += 1,
                 Seen::Outer(Effect::Transmit { .. }) => self.report.frames += 1,
-                Seen::Outer(Effect::Notice(Notice::PeerOffended { .. })) => self.report.offences += 1,
+                Seen::Outer(Effect::Notice(Notice::PeerOffended { why, .. })) => {
+                    self.report.offences += 1;
+                    self.report.refusals += u64::from(why.contains("not listened to"));
+                }
                 _ => {}
             }
             let step = self.step;

@@ -51,6 +51,18 @@ pub struct KernelLimits {
     pub used_url_age_ms: u64,
     /// Peers without a record that are listened to, because they may yet redeem something. Further ones are hung up on.
     pub strangers: usize,
+    /// Offences of a peer, things that it must not say, at which its connections are ended and it is not listened to for a
+    /// while. Counted for a minute.
+    pub offences_per_minute: u64,
+    /// Notices about offences of one peer that are told singly; more are summed up when the minute is over.
+    pub offence_notices_per_minute: u64,
+    /// How long a peer is not listened to for the first time, in milliseconds. Then twice as long each time.
+    pub refusal_ms: u64,
+    /// How long at most, in milliseconds.
+    pub refusal_most_ms: u64,
+    /// How long a peer that has asked for garbage is not heeded when it asks again, in milliseconds. Vats are asked for
+    /// theirs whenever the kernel is idle anyway.
+    pub asked_reap_pause_ms: u64,
     /// Settled answers that no caller fetched are kept this long, in milliseconds.
     pub answer_age_ms: u64,
 }
@@ -79,6 +91,11 @@ impl Default for KernelLimits {
             strangers: 1_000,
             urls: 10_000,
             used_url_age_ms: 30 * 24 * 3_600_000,
+            offences_per_minute: 64,
+            offence_notices_per_minute: 8,
+            refusal_ms: 60_000,
+            refusal_most_ms: 3_600_000,
+            asked_reap_pause_ms: 1_000,
             answer_age_ms: 24 * 3_600_000,
         }
     }

@@ -54,8 +54,7 @@ pub fn dial_failed(ctx: &mut Ctx<'_, '_>, peer: &str) -> Result<(), Fault> {
 /// (L13). Of a stranger nothing is kept (L12).
 pub fn offended(ctx: &mut Ctx<'_, '_>, peer: &str, why: String) -> Result<(), Fault> {
     if let Some(remote) = ctx.get::<RemotesByPeer>(&peer.to_owned())? {
-        ctx.change_remote(remote, |cursor| cursor.offences += 1)?;
-        ctx.notice(Notice::PeerOffended { remote, why });
+        ctx.count_offence(remote, why)?;
     }
     ctx.close()
 }
@@ -310,7 +309,9 @@ impl Ctx<'_, '_> {
         if record.state == RemoteState::Open {
             record = self.set_remote_state(remote, RemoteState::GivenUp)?;
         }
-        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, Code::ConnectionLost, why)
+        let not_sent = defect::broken(Defect::LostSaidNotToArrive);
+        let code = if not_sent { Code::EndpointUnreachable } else { Code::ConnectionLost };
+        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, code, why)
     }
 
     /// An attempt to reach the peer has failed: noted durably once, and the end of waiting if a policy says so.
@@ -407,6 +408,7 @@ impl Ctx<'_, '_> {
         let remote = self.known_peer(peer)?;
         self.set_remote_state(remote, RemoteState::Open)?;
         self.reached(remote)?;
+        self.effects.links.push(LinkNews::Pardoned(remote));
         self.want(remote);
         Ok(Answer::Done)
     }

@@ -28,6 +28,7 @@ pub use strangers::{Stranger, StrangerHeard, Strangers, admit};
 use crate::blame::{Blame, Fault, Refused};
 use crate::control::{Patience, PeerInfo};
 use crate::ctx::Ctx;
+use crate::event::Notice;
 use sturdy_remote::{Histories, History, Position};
 use sturdy_store::{PeerKind, Read, RemoteCursor, RemoteCursors, RemoteRecord, RemoteState, Remotes, RemotesByPeer};
 use sturdy_types::{ConnectionId, RemoteId};
@@ -39,6 +40,10 @@ pub enum LinkNews {
     Wanted(RemoteId),
     /// All connections to this peer speak for a conversation that is over.
     Cut(RemoteId),
+    /// The peer has said what it must not say.
+    Offended(RemoteId),
+    /// Whatever the peer has said, an operator wants to talk to it.
+    Pardoned(RemoteId),
     /// This connection speaks for the present conversation with this peer from now on.
     Bound {
         /// The connection.
@@ -78,6 +83,14 @@ impl Ctx<'_, '_> {
         let changed = change(&mut cursor);
         self.put::<RemoteCursors>(&remote, &cursor);
         Ok(changed)
+    }
+
+    /// A peer has said what it must not say (L13): it is counted and told. The node ends connections when that repeats.
+    pub(super) fn count_offence(&mut self, remote: RemoteId, why: String) -> Result<(), Fault> {
+        self.change_remote(remote, |cursor| cursor.offences += 1)?;
+        self.effects.links.push(LinkNews::Offended(remote));
+        self.notice(Notice::PeerOffended { remote, why });
+        Ok(())
     }
 
     /// Somebody has something for this peer, or hopes for something from it.

@@ -239,7 +239,6 @@ impl Ctx<'_, '_> {
 
     /// A message that can never be processed (L13).
     fn consume(&mut self, remote: RemoteId, Offence { why, result }: Offence) -> Result<(), Fault> {
-        self.change_remote(remote, |cursor| cursor.offences += 1)?;
         let cursor = self.remote_cursor(remote)?;
         if let Some(result) = result
             && cursor.peer_names < self.limits.remote_names
@@ -248,8 +247,7 @@ impl Ctx<'_, '_> {
             let id = self.result_from_remote(remote, result)?;
             self.reject(id, Code::DeliveryFailed, format!("the message was refused: {why}"))?;
         }
-        self.notice(Notice::PeerOffended { remote, why });
-        Ok(())
+        self.count_offence(remote, why)
     }
 
     fn take_delivered(
@@ -265,7 +263,7 @@ impl Ctx<'_, '_> {
             Delivered::RetireExports(names) => self.take_garbage(remote, ack, &names, Let::Retire),
             Delivered::RetireImports(names) => self.take_gone(remote, &names),
             Delivered::BringOutYourDead => {
-                // Only vats that have worked since their last reap: a peer that asks often gets nothing more done.
+                // Only vats that have worked since their last reap. How often a peer is heeded is the node's matter.
                 for (vat, cursor) in self.scan::<VatCursors>(&())? {
                     if cursor.deliveries_since_reap > 0 && !cursor.failed {
                         self.schedule_reap(vat)?;

@@ -15,6 +15,12 @@ use sturdy_store::{DecidedBy, Decider, Outbox, Read, RemoteState, Remotes};
 /// Rounds in which everything must have come to rest.
 const ROUNDS: usize = 3_000;
 
+/// After so many of them somebody seems to be dialled who does not listen for a while (L13). A dial in vain takes time.
+const PATIENT_ROUNDS: usize = 500;
+
+/// So much.
+const VAIN_DIAL_MS: u64 = 10_000;
+
 /// Pieces of work that a kernel has at most in one round.
 const WORK: usize = 50_000;
 
@@ -147,6 +153,9 @@ impl World {
                 };
                 self.pass(at.saturating_sub(self.now))?;
                 continue;
+            }
+            if round > PATIENT_ROUNDS && !wishes.is_empty() {
+                self.pass(VAIN_DIAL_MS)?;
             }
             for (from, to) in wishes {
                 self.dial(from, to)?;
