@@ -167,6 +167,16 @@ impl Network {
     }
 }
 
+/// The line ends in the middle of a frame: what has arrived is no frame.
+pub fn cut(frame: &[u8]) {
+    let mut bytes = Vec::new();
+    write_frame(frame, &mut bytes).expect("a node makes no frame that is too long");
+    for arrived in [1, bytes.len() / 2, bytes.len() - 1] {
+        let whole = FrameReader::new().read(&mut &bytes[..arrived]).expect("its length is written correctly");
+        assert!(whole.is_none(), "a part of a frame is taken for a whole one");
+    }
+}
+
 /// A frame as it arrives when its bytes come in pieces: through the splitter of the wire.
 pub fn in_pieces(frame: &[u8], size: usize) -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -92,6 +92,8 @@ faults! {
     StoreTorn = 10,
     /// A group is written, and the process ends before it hears of it.
     WriteUnheard = 10,
+    /// Two kernels do not reach each other for hours.
+    LongOutage = 10,
 }
 
 /// Classes that were added later: they are drawn apart from the others, so that what a seed means without them stays.
@@ -156,7 +158,9 @@ impl Plan {
         let calm = dice.once_in(10);
         let all = dice.once_in(10);
         let mut faults = BTreeMap::new();
-        for &(fault, rate) in Fault::ALL.iter().filter(|(fault, _)| !LATER.contains(fault)) {
+        for &(fault, rate) in
+            Fault::ALL.iter().filter(|(fault, _)| !LATER.contains(fault) && *fault != Fault::LongOutage)
+        {
             let on = dice.once_in(3);
             let scale = [1, 1, 2, 4][dice.below(4)];
             if !calm && (on || all) {
@@ -170,6 +174,10 @@ impl Plan {
             if !calm && (on || all) {
                 faults.insert(fault, rate * scale);
             }
+        }
+        // From a stream in which no named seed has it: their runs stay what they were.
+        if !calm && Dice::new(seed, u64::MAX - 97).once_in(8) {
+            faults.insert(Fault::LongOutage, 10);
         }
         let weight = |dice: &mut Dice, usual: u32| usual * [1, 2, 4, 8][dice.below(4)] / 2;
         let pace = Pace {

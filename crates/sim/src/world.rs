@@ -97,6 +97,8 @@ pub struct World {
     healing: bool,
     /// Messages and redemptions that were carried, in whole frames.
     calls_carried: u64,
+    /// Long outages so far.
+    outages: u8,
     /// See `healing`: a ring of promises over several kernels unfolds for ever.
     unfolds: bool,
 }
@@ -134,6 +136,7 @@ impl World {
             report: Report::default(),
             healing: false,
             calls_carried: 0,
+            outages: 0,
             unfolds: false,
             plan,
         }

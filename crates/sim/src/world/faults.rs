@@ -7,6 +7,9 @@ use crate::seen::{BeginsWith, KernelNo};
 use sturdy_kernel::{OnClose, Request};
 use sturdy_types::KRef;
 
+/// Long outages in a world.
+const LONG_OUTAGES: u8 = 4;
+
 impl World {
     /// One fault, at this kernel or near it. Faults of vats happen inside of them.
     pub(super) fn disturb(&mut self, kernel: KernelNo, fault: Fault) -> Step {
@@ -23,7 +26,9 @@ impl World {
             Fault::DialFailed => self.an_attempt_fails(),
             Fault::Liars => self.a_liar_acts(),
             Fault::Asks => self.operator_asks(kernel),
-            Fault::Partition | Fault::OneWayPartition | Fault::DialledAgain => self.disturb_a_pair(kernel, fault),
+            Fault::Partition | Fault::OneWayPartition | Fault::LongOutage | Fault::DialledAgain => {
+                self.disturb_a_pair(kernel, fault)
+            }
             Fault::Killed
             | Fault::KilledInCommit
             | Fault::KilledAfterCommit
@@ -71,7 +76,12 @@ impl World {
                 self.network.swap(way, with);
                 Ok(())
             }
-            Fault::FrameCut => self.break_line(way.0, None),
+            Fault::FrameCut => {
+                if let Some((_, frame)) = self.network.take(way) {
+                    crate::network::cut(&frame);
+                }
+                self.break_line(way.0, None)
+            }
             _ => self.corrupt(way),
         }
     }
@@ -100,10 +110,34 @@ impl World {
         match fault {
             Fault::DialledAgain => return self.dial(kernel, other),
             Fault::OneWayPartition => self.network.block(kernel, other, until),
+            Fault::LongOutage => return self.long_outage(kernel, other),
             _ => {
                 self.network.block(kernel, other, until);
                 self.network.block(other, kernel, until);
             }
+        }
+        Ok(())
+    }
+
+    /// Hours pass, far longer than anything is tried for; in all outages together less than answers are kept for, so that
+    /// hosts may still ask for them.
+    fn long_outage(&mut self, kernel: KernelNo, other: KernelNo) -> Step {
+        if self.outages == LONG_OUTAGES {
+            return Ok(());
+        }
+        self.outages += 1;
+        let span = self.dice.between(3_600_000, 5 * 3_600_000);
+        self.network.block(kernel, other, self.now + span);
+        self.network.block(other, kernel, self.now + span);
+        for connection in self.network.lines() {
+            if self.network.ends(connection).is_some_and(|ends| ends.contains(&kernel) && ends.contains(&other)) {
+                self.break_line(connection, None)?;
+            }
+        }
+        for _ in 0..4 {
+            self.pass(span / 4)?;
+            self.event(kernel, sturdy_kernel::Event::Idle)?;
+            self.commit(kernel, usize::MAX)?;
         }
         Ok(())
     }
