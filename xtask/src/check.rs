@@ -150,6 +150,9 @@ fn command(folder: &Path, program: &str, arguments: &[&str]) -> Command {
     command
 }
 
+/// Stands behind a commit from which files differ.
+pub const DIRTY: &str = "-dirty";
+
 /// What git calls the commit that is checked out.
 pub fn commit() -> Result<String, String> {
     let git = |arguments: &[&str]| {
@@ -160,7 +163,7 @@ pub fn commit() -> Result<String, String> {
     let commit = git(&["rev-parse", "--short", "HEAD"])?;
     // The logs of what passed grow while it passes.
     let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/*.log"])?;
-    Ok(if changed.is_empty() { commit } else { format!("{commit}-dirty") })
+    Ok(if changed.is_empty() { commit } else { format!("{commit}{DIRTY}") })
 }
 
 /// The workspace's root: the folder above this crate.

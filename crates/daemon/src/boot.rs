@@ -5,7 +5,7 @@ use crate::death::DeathFile;
 use crate::facet;
 use crate::handle::{Ending, Handle};
 use crate::heaps::Heaps;
-use crate::identity::{IdentityError, Whoami, identity_file, load_or_create_identity, new_identity};
+use crate::identity::{IdentityError, Whoami, identity_of, new_identity};
 use crate::kernel_loop::{KernelLoop, Parts};
 use crate::network::Network;
 use crate::redact::redacting;
@@ -140,7 +140,7 @@ fn begin(
         None => (whoami(identity_home)?, None),
         Some(network) => {
             let identity = match &identity_home {
-                Some(home) => load_or_create_identity(&identity_file(home))?,
+                Some(home) => identity_of(home)?,
                 None => new_identity()?,
             };
             let _runtime = host.enter();

@@ -1,12 +1,18 @@
 //! Who this kernel is to others: the identity file in the home directory, made on first use.
 //!
 //! What always holds: a kernel that loses its store keeps its peer id, because the file lies beside the store and not in
-//! it; a file that is there is never overwritten here, whatever is wrong with it.
+//! it; a file that is there is never overwritten here, whatever is wrong with it; a store whose identity is lost does not
+//! quietly get another one.
 
+use crate::boot::store_dir;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use sturdy_identity::{CreateError, Identity, LoadError, create, load};
-use sturdy_store_sqlite::make_private_dir;
+use sturdy_identity::{CreateError, Identity, LoadError, PeerId, create, load};
+use sturdy_store_sqlite::{make_private_dir, private_file};
 use zeroize::Zeroizing;
+
+/// Names the peer id that the kernel of a store had last. It lies with the store, because it is about what is in it.
+const PEER_FILE: &str = "peer";
 
 /// Why there is no identity.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +31,19 @@ pub enum IdentityError {
         folder: PathBuf,
         /// What the system says.
         source: std::io::Error,
+    },
+    /// It was there, and is not any more.
+    #[error(
+        "the identity file {} is gone: the kernel of this store was {peer}, and its URLs and peers know it as nobody else. \
+         Bring the file back from a copy, or make it again from its words with `sturdy identity restore`. If both are \
+         lost, `sturdy identity renew` makes the kernel somebody else",
+        file.display()
+    )]
+    Gone {
+        /// The file.
+        file: PathBuf,
+        /// Whom it has made of the kernel.
+        peer: String,
     },
     /// No random bits.
     #[error("the operating system refuses random numbers: {0}")]
@@ -50,7 +69,7 @@ impl Whoami {
     /// The peer id, or why there is none. On first use the identity is made.
     pub(crate) fn peer_id(&mut self) -> Result<String, String> {
         if let Self::NotAsked(home) = self {
-            *self = match load_or_create_identity(&identity_file(home)) {
+            *self = match identity_of(home) {
                 Ok(identity) => Self::Known(identity.peer_id().to_string()),
                 Err(error) => Self::Nobody(error.to_string()),
             };
@@ -60,6 +79,33 @@ impl Whoami {
             Self::Nobody(why) => Err(why.clone()),
             Self::NotAsked(home) => Err(format!("nobody asked for the identity in {}", home.display())),
         }
+    }
+}
+
+/// The identity of the kernel of this home directory; made if it never had one.
+pub(crate) fn identity_of(home: &Path) -> Result<Identity, IdentityError> {
+    let (file, before) = (identity_file(home), last_peer(home));
+    if let (Some(peer), Err(LoadError::Missing(_))) = (before, load(&file)) {
+        return Err(IdentityError::Gone { file, peer });
+    }
+    let identity = load_or_create_identity(&file)?;
+    note_peer(home, &identity.peer_id().to_string());
+    Ok(identity)
+}
+
+/// Whom the kernel of this home directory was to others when it ran last, if it was anybody.
+pub fn last_peer(home: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(store_dir(home).join(PEER_FILE)).ok()?;
+    let peer: PeerId = text.trim().parse().ok()?;
+    Some(peer.to_string())
+}
+
+/// Notes it. Without the note a lost identity file would only not be noticed, so it is no reason to stop.
+fn note_peer(home: &Path, peer: &str) {
+    if last_peer(home).as_deref() != Some(peer) {
+        let file = store_dir(home).join(PEER_FILE);
+        let opened = private_file().create(true).truncate(true).write(true).open(file);
+        let _noted = opened.and_then(|mut opened| opened.write_all(format!("{peer}\n").as_bytes()));
     }
 }
 

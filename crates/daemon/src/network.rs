@@ -6,6 +6,7 @@
 //! node), bytes (`sturdy-transport`).
 
 use crate::config::{Report, Reporter};
+use crate::steady::Steadiness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use sturdy_node::Node;
@@ -136,6 +137,8 @@ pub struct LinkInfo {
 struct Line {
     peer: String,
     way: Way,
+    /// Whether the peer has said anything on it.
+    spoke: bool,
 }
 
 /// What went wrong last with a peer that has a record.
@@ -157,6 +160,7 @@ pub(crate) struct Network {
     found: BTreeMap<String, Vec<String>>,
     /// Peers that are dialled without hurry: nobody waits for them.
     sought: BTreeSet<String>,
+    steady: Steadiness,
     reporter: Reporter,
     shutdown: Duration,
 }
@@ -173,7 +177,8 @@ impl Network {
         let (transport, events) = start(&config)?;
         let (lines, troubles) = (BTreeMap::new(), BTreeMap::new());
         let (found, sought, addresses) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Ok(Self { transport, events, relays, addresses, lines, troubles, found, sought, reporter, shutdown })
+        let steady = Steadiness::default();
+        Ok(Self { transport, events, relays, addresses, lines, troubles, found, sought, steady, reporter, shutdown })
     }
 
     /// The next event; nothing if the transport has ended by itself.
@@ -235,13 +240,17 @@ impl Network {
     /// Takes notice of an event. Returns what the node is to hear of it.
     pub(crate) fn learn(&mut self, node: &Node, event: Event) -> Result<Option<KernelEvent>, StoreFault> {
         let news = match event {
-            Event::Received { connection, frame } => return Ok(Some(KernelEvent::Received { connection, frame })),
+            Event::Received { connection, frame } => {
+                self.spoke(connection);
+                return Ok(Some(KernelEvent::Received { connection, frame }));
+            }
             Event::Connected { connection, peer, side, wire, path } => {
                 let way = Way { path, wire };
-                if self.lines.values().all(|line| line.peer != peer) && is_known(node, &peer)? {
+                let is_first = self.lines.values().all(|line| line.peer != peer);
+                if is_first && is_known(node, &peer)? && self.steady.connected(&peer) {
                     self.tell(NetworkNews::Reached { peer: peer.clone(), way });
                 }
-                self.lines.insert(connection, Line { peer: peer.clone(), way });
+                self.lines.insert(connection, Line { peer: peer.clone(), way, spoke: false });
                 self.troubles.remove(&peer);
                 self.sought.remove(&peer);
                 let side = match side {
@@ -285,8 +294,17 @@ impl Network {
         Ok(None)
     }
 
+    fn spoke(&mut self, connection: ConnectionId) {
+        let Some(line) = self.lines.get_mut(&connection).filter(|line| !line.spoke) else { return };
+        line.spoke = true;
+        if self.steady.spoke(&line.peer) {
+            let news = NetworkNews::Reached { peer: line.peer.clone(), way: line.way };
+            self.tell(news);
+        }
+    }
+
     fn ended(&mut self, node: &Node, connection: ConnectionId, why: &Gone) -> Result<(), StoreFault> {
-        let Some(Line { peer, .. }) = self.lines.remove(&connection) else { return Ok(()) };
+        let Some(Line { peer, spoke, .. }) = self.lines.remove(&connection) else { return Ok(()) };
         if self.lines.values().any(|line| line.peer == peer) {
             return Ok(());
         }
@@ -295,7 +313,9 @@ impl Network {
             return Ok(());
         }
         self.troubled(&peer, &why.to_string());
-        self.tell(NetworkNews::Lost { peer, why: why.to_string() });
+        if self.steady.lost(&peer, spoke) {
+            self.tell(NetworkNews::Lost { peer, why: why.to_string() });
+        }
         Ok(())
     }
 

@@ -23,7 +23,9 @@ fn redact(report: &mut Report) {
             Notice::VatTerminated { name, reason, .. } | Notice::VatFailed { name, reason, .. } => {
                 texts([name, reason]);
             }
-            Notice::PeerOffended { why, .. } | Notice::PeerRestarted { why, .. } => texts([why]),
+            Notice::PeerOffended { why, .. }
+            | Notice::PeerRestarted { why, .. }
+            | Notice::ConversationRepaired { why, .. } => texts([why]),
             Notice::OneWayLost { reason, .. } => texts([reason]),
             Notice::SubclusterGone(_) => {}
         },

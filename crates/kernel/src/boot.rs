@@ -12,6 +12,7 @@ impl Ctx<'_, '_> {
     /// All volatile things are gone: heaps (every vat is due to start; each start then ends what its old heap was
     /// deciding, exporting and holding), sessions of callers, launches and service calls under way.
     pub(crate) fn boot(&mut self, died_on: Option<&DeathNote>, system_names: &[String]) -> Result<(), Blame> {
+        self.recover_conversations()?;
         self.forget_tickets()?;
         for (call, record) in self.scan::<Calls>(&())? {
             // Named calls are kept for whoever asks again under the same name.

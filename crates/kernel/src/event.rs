@@ -140,6 +140,13 @@ pub enum Notice {
         /// How it was noticed.
         why: String,
     },
+    /// The store contradicted itself about a conversation, and was repaired (G7). Whole stores never do.
+    ConversationRepaired {
+        /// The peer.
+        remote: RemoteId,
+        /// What was found and done.
+        why: String,
+    },
     /// A message without a result promise was not delivered.
     OneWayLost {
         /// The target.

@@ -12,6 +12,7 @@ use sturdy_store::{
     ClistByKref, Objects, Owner, PromiseState, Promises, Read, Redeemer, UrlExpiries, UrlRecord, UrlUses, Urls,
     UrlsByOid,
 };
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{KRef, ObjectId, Oid, UrlId, VRef};
 
 impl Ctx<'_, '_> {
@@ -98,7 +99,9 @@ impl Ctx<'_, '_> {
             None => None,
         };
         let Some((id, record)) = found else { return Err(Refused::NoSuchUrl.into()) };
-        self.end_url(id, &record)?;
+        if !defect::broken(Defect::WithdrawnUrlStays) {
+            self.end_url(id, &record)?;
+        }
         Ok(Answer::Done)
     }
 

@@ -200,7 +200,7 @@ impl Node {
             let (ack, seq) = (envelope.ack, envelope.seq);
             let mut heard = None;
             let turn = self.turn(now, |ctx| {
-                heard = Some(hear(ctx, remote, envelope)?);
+                heard = Some(hear(ctx, remote, envelope, digest)?);
                 Ok(())
             });
             inner.extend(turn.map_err(ours)?);

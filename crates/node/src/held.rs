@@ -4,7 +4,7 @@
 //! `HELD_BYTES` at most; a message is handed out only when its number is the next one.
 
 use std::collections::{BTreeMap, VecDeque};
-use sturdy_remote::Envelope;
+use sturdy_remote::{Envelope, digest};
 use sturdy_store::PeerKind;
 use sturdy_types::Millis;
 
@@ -35,15 +35,6 @@ impl Framed {
     pub fn new(envelope: Envelope, frame: &[u8]) -> Self {
         Self { envelope, bytes: frame.len(), digest: digest(frame) }
     }
-}
-
-/// Tells frames apart. Whoever wants to make two frames with one digest harms nobody but himself (FNV-1a, eight bytes at
-/// a time: frames may be long).
-fn digest(frame: &[u8]) -> u64 {
-    let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29);
-    let (words, rest) = frame.as_chunks::<8>();
-    let hash = words.iter().fold(0xcbf2_9ce4_8422_2325, |hash, word| step(hash, u64::from_le_bytes(*word)));
-    rest.iter().fold(hash, |hash, byte| step(hash, u64::from(*byte)))
 }
 
 /// What is held of one peer.

@@ -5,7 +5,7 @@
 
 use crate::node::Node;
 use sturdy_kernel::{Effect, Fault, Stranger, StrangerHeard, admit};
-use sturdy_remote::{DecodeError, Hello, Packet, Side, decode};
+use sturdy_remote::{DecodeError, Hello, Packet, Side, decode, digest};
 use sturdy_store::{Read, RemotesByPeer};
 use sturdy_types::{ConnectionId, Millis};
 
@@ -32,7 +32,9 @@ impl Node {
             (Ok(Packet::Handshake(hello)), _) => {
                 return self.greet_stranger(now, connection, peer, hello).map(Some);
             }
-            (Ok(Packet::Message(envelope)), Some(stranger)) if speaks => stranger.hears_message(envelope),
+            (Ok(Packet::Message(envelope)), Some(stranger)) if speaks => {
+                stranger.hears_message(envelope, digest(frame))
+            }
             (Ok(Packet::Ack { ack, .. } | Packet::Credit { ack, .. }), Some(stranger)) if speaks => {
                 stranger.hears_ack(ack)
             }
@@ -42,8 +44,8 @@ impl Node {
             StrangerHeard::Nothing => {}
             StrangerHeard::Say(text) => self.say(connection, text),
             StrangerHeard::HangUp => return self.hang_up(now, connection).map(Some),
-            StrangerHeard::Shows { seq, url, key } => {
-                return self.look_up(now, connection, &peer, seq, url, key).map(Some);
+            StrangerHeard::Shows { seq, url, key, digest } => {
+                return self.look_up(now, connection, &peer, (seq, digest), url, key).map(Some);
             }
         }
         Ok(Some(Vec::new()))
@@ -83,14 +85,14 @@ impl Node {
         now: Millis,
         connection: ConnectionId,
         peer: &str,
-        seq: u64,
+        (seq, digest): (u64, u64),
         url: String,
         key: String,
     ) -> Result<Vec<Effect>, Fault> {
         let mut admitted = Err(String::new());
         let inner = self
             .turn(now, |ctx| {
-                admitted = admit(ctx, peer, seq, url, key.clone())?;
+                admitted = admit(ctx, peer, (seq, digest), url, key.clone())?;
                 Ok(())
             })
             .map_err(crate::node::ours)?;
@@ -99,7 +101,7 @@ impl Node {
             Ok(remote) => self.links.heard(remote),
             Err(why) => {
                 if let Some(stranger) = self.strangers.get_mut(peer) {
-                    let text = stranger.refuse(seq, key, why);
+                    let text = stranger.refuse(seq, digest, key, why);
                     self.say(connection, text);
                 }
             }

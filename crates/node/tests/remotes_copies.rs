@@ -5,7 +5,7 @@ mod world;
 use sturdy_kernel::{Notice, Request};
 use sturdy_types::{Incarnation, KernelLimits};
 use world::script::{Script, Speaks, call, hello};
-use world::worlds::Worlds;
+use world::worlds::{Worlds, peer};
 
 /// Alice in A and bob in B have each other as `o-1`, in their durable state; she does not answer `wait`.
 fn two() -> Worlds {
@@ -54,6 +54,85 @@ fn a_store_that_was_set_back_is_state_loss() {
         w.tell(other, other_vat, "ask $0 hello() -> p+9", &[again]);
         assert!(w.stages[other].told().contains("p+9 fulfilled"));
         assert_eq!(w.info(0, 1).conversation, w.info(1, 0).conversation);
+    }
+}
+
+/// What Bob waits for is rejected, old names mean nothing any more, and the two talk again by what is redeemed anew.
+#[track_caller]
+fn begins_anew(w: &mut Worlds) {
+    w.run();
+    let told = w.stages[1].told();
+    assert!(told.contains("p+5 rejected [Error: [KERNEL:PEER_RESTARTED]"), "{told}");
+    let whys = [restarts(w, 0), restarts(w, 1)].concat();
+    assert!(!whys.is_empty() && whys.iter().all(|why| why.contains("set back")), "{whys:?}");
+    w.tell(1, "bob", "ask o-1 hello() -> p+7", &[]);
+    let told = w.stages[1].told();
+    assert!(told.contains("p+7 rejected [Error: [KERNEL:OBJECT_DELETED]"), "{told}");
+    let again = w.introduce(0, "alice", 1);
+    w.tell(1, "bob", "ask $0 hello() -> p+9", &[again]);
+    assert!(w.stages[1].told().contains("p+9 fulfilled"));
+    assert_eq!(w.info(0, 1).conversation, w.info(1, 0).conversation);
+}
+
+/// Its numbers show nothing: what it has said since is taken for repetitions, and only what was said under them differs.
+#[test]
+fn a_store_that_was_set_back_and_has_filled_its_numbers_is_noticed() {
+    for (forgotten, filled) in [(1, 1), (1, 3), (3, 3)] {
+        let mut w = two();
+        let snapshot = w.stages[0].disk.snapshot();
+        w.tell(1, "bob", "ask o-1 wait() -> p+5", &[]);
+        for number in 0..forgotten {
+            w.tell(0, "alice", &format!("ask o-1 one() -> p+{}", 5 + number), &[]);
+        }
+        w.stages[1].told();
+        w.cut_off(0);
+        w.up = false;
+        w.stages[0].disk.restore(snapshot);
+        w.crash(0);
+        for number in 0..filled {
+            w.tell(0, "alice", &format!("ask o-1 another() -> p+{}", 5 + number), &[]);
+        }
+        w.up = true;
+        begins_anew(&mut w);
+    }
+}
+
+/// To a kernel that was set back to before it knew its peer, the peer is a stranger; but the peer knows that it is none.
+#[test]
+fn a_store_that_was_set_back_to_before_the_first_redemption_is_noticed() {
+    let mut w = Worlds::new(&[&["alice"], &["bob"]]);
+    let snapshot = w.stages[0].disk.snapshot();
+    let alice = w.introduce(0, "alice", 1);
+    w.stages[0].puppets.on("alice", "wait", "keep result");
+    w.tell(1, "bob", "hold $0 strong; ask $0 wait() -> p+5", &[alice]);
+    w.stages[1].told();
+    w.cut_off(0);
+    w.stages[0].disk.restore(snapshot);
+    w.crash(0);
+    w.tell(1, "bob", "ask o-1 hello() -> p+6", &[]);
+    begins_anew(&mut w);
+}
+
+/// Bob has given Alice up before she was set back: what she gave him in between must not become something else.
+#[test]
+fn a_store_that_was_set_back_to_an_ended_conversation_is_noticed() {
+    for filled in [0, 4] {
+        let mut w = two();
+        let snapshot = w.stages[0].disk.snapshot();
+        w.tell(0, "alice", "ask o-1 one() -> p+5; ask o-1 two() -> p+6", &[]);
+        w.up = false;
+        w.stages[1].ask(Request::GiveUp(peer(0))).expect("it is given up");
+        w.cut_off(0);
+        w.stages[0].disk.restore(snapshot);
+        w.crash(0);
+        for number in 0..filled {
+            w.tell(0, "alice", &format!("ask o-1 another() -> p+{}", 5 + number), &[]);
+        }
+        w.stages[1].tell_later("bob", "ask o-1 wait() -> p+5", &[]);
+        w.run_world(1);
+        w.stages[1].told();
+        w.up = true;
+        begins_anew(&mut w);
     }
 }
 

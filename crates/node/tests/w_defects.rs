@@ -291,7 +291,8 @@ fn w_16_a_steady_stream_is_acknowledged() {
         script.pass(20);
         acks.extend(script.frames().iter().filter_map(|frame| number(frame, "ack")));
     }
-    assert!(acks.len() >= 12, "each 80 ms at least: {acks:?}");
+    // Within 50 ms of what it acknowledges; here time passes in steps of 20 ms.
+    assert!(acks.len() >= 16, "each 60 ms at least: {acks:?}");
     assert!(acks.is_sorted());
 }
 

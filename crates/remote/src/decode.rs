@@ -1,6 +1,7 @@
 //! Packets from frames. Everything that a peer can get wrong is found here, before any state is touched (G11).
 
-use crate::handshake::{Hello, SturdyHello};
+use crate::handshake::{Ended, Hello, SturdyHello};
+use crate::history::{Histories, History};
 use crate::sequence::Position;
 use crate::size::MAX_LIST;
 use crate::wire::{Body, Delivered, Envelope, Packet, RedeemReply};
@@ -89,23 +90,47 @@ fn incarnation(value: &Value) -> Option<String> {
 
 /// What a peer of our own kind adds (link L2). Positions that contradict themselves are malformed.
 fn sturdy_hello(value: &Value) -> Option<SturdyHello> {
-    let number = |name: &str| value.get(name).and_then(Value::as_u64).filter(|number| *number <= MAX_SEQ);
     let saw = match value.get("saw") {
         None | Some(Value::Null) => None,
         Some(saw) => Some(incarnation(saw)?),
     };
-    let position = Position {
-        first_pending: number("firstPending").filter(|first| *first >= 1)?,
-        next_send: number("nextSend")?,
-        highest_received: number("highestReceived")?,
+    let Ended { conversation, position, histories } = place(value)?;
+    let recorded = match value.get("recorded") {
+        None => false,
+        Some(recorded) => recorded.as_bool()?,
     };
-    let conversation = number("conversation").filter(|number| *number >= 1)?;
-    (position.first_pending <= position.next_send).then_some(SturdyHello {
-        version: number("version")?,
-        conversation,
-        saw,
-        position,
-    })
+    let ended = match value.get("ended") {
+        None => None,
+        Some(ended) => Some(place(ended)?),
+    };
+    let version = up_to_max(value, "version")?;
+    Some(SturdyHello { version, conversation, saw, position, histories, recorded, ended })
+}
+
+fn up_to_max(value: &Value, name: &str) -> Option<u64> {
+    value.get(name).and_then(Value::as_u64).filter(|number| *number <= MAX_SEQ)
+}
+
+/// Where a conversation stands, or stood when it ended.
+fn place(value: &Value) -> Option<Ended> {
+    let position = Position {
+        first_pending: up_to_max(value, "firstPending").filter(|first| *first >= 1)?,
+        next_send: up_to_max(value, "nextSend")?,
+        highest_received: up_to_max(value, "highestReceived")?,
+    };
+    let histories = match (value.get("acknowledged"), value.get("received")) {
+        (None, None) => None,
+        (acknowledged, received) => {
+            Some(Histories { acknowledged: history(acknowledged?)?, received: history(received?)? })
+        }
+    };
+    let conversation = up_to_max(value, "conversation").filter(|number| *number >= 1)?;
+    (position.first_pending <= position.next_send).then_some(Ended { conversation, position, histories })
+}
+
+fn history(value: &Value) -> Option<History> {
+    let text = value.as_str().filter(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u64::from_str_radix(text, 16).ok().map(History)
 }
 
 /// The content of a numbered message, or the sentence that is wrong.

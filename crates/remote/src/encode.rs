@@ -1,7 +1,8 @@
 //! Packets as the reference writes them: the same properties in the same order (wire-protocol §3.1), so that frames
 //! can be compared byte by byte.
 
-use crate::handshake::{Hello, SturdyHello};
+use crate::handshake::{Ended, Hello, SturdyHello};
+use crate::history::Histories;
 use crate::sequence::Position;
 use crate::wire::{Body, Delivered, Envelope, Packet, RedeemReply};
 use std::fmt::{Display, Write as _};
@@ -35,17 +36,32 @@ fn greeting(method: &str, hello: &Hello) -> String {
     let mut out =
         format!("{{\"method\":\"{method}\",\"params\":{{\"incarnationId\":{}", json_string(&hello.incarnation));
     if let Some(sturdy) = &hello.sturdy {
-        let SturdyHello { version, conversation, saw, position } = sturdy;
+        let SturdyHello { version, conversation, saw, position, histories, recorded, ended } = sturdy;
         let saw = saw.as_ref().map_or_else(|| "null".to_owned(), |saw| json_string(saw));
         let _ = write!(out, ",\"sturdy\":{{\"version\":{version},\"conversation\":{conversation},\"saw\":{saw},");
-        let Position { first_pending, next_send, highest_received } = position;
-        let _ = write!(
-            out,
-            "\"firstPending\":{first_pending},\"nextSend\":{next_send},\"highestReceived\":{highest_received}}}"
-        );
+        place(*position, *histories, &mut out);
+        if *recorded {
+            out.push_str(",\"recorded\":true");
+        }
+        if let Some(Ended { conversation, position, histories }) = ended {
+            let _ = write!(out, ",\"ended\":{{\"conversation\":{conversation},");
+            place(*position, *histories, &mut out);
+            out.push('}');
+        }
+        out.push('}');
     }
     out.push_str("}}");
     out
+}
+
+fn place(position: Position, histories: Option<Histories>, out: &mut String) {
+    let Position { first_pending, next_send, highest_received } = position;
+    let _ =
+        write!(out, "\"firstPending\":{first_pending},\"nextSend\":{next_send},\"highestReceived\":{highest_received}");
+    if let Some(Histories { acknowledged, received }) = histories {
+        // As text: not every reader of JSON keeps numbers of 64 bits.
+        let _ = write!(out, ",\"acknowledged\":\"{:016x}\",\"received\":\"{:016x}\"", acknowledged.0, received.0);
+    }
 }
 
 fn message(envelope: &Envelope) -> String {

@@ -9,6 +9,7 @@
 //! which grow, and proof that we have forgotten something ourselves. The answer is written after the greeting was read,
 //! so it is the dialler who concludes that its peer has forgotten something.
 
+use crate::history::{Histories, History};
 use crate::sequence::Position;
 use std::cmp::Ordering;
 
@@ -23,6 +24,21 @@ pub struct Standing {
     pub conversation: u64,
     /// Where it stands.
     pub position: Position,
+    /// The peer has a record of us (L12): it has said more than a stranger hears.
+    pub recorded: bool,
+    /// The last conversation of these two lives that we have ended.
+    pub ended: Option<Ended>,
+}
+
+/// Where a conversation stood when a side ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ended {
+    /// Its number.
+    pub conversation: u64,
+    /// Where it stood.
+    pub position: Position,
+    /// What was said up to there, if that is known.
+    pub histories: Option<Histories>,
 }
 
 /// What a side says in a handshake. The reference says only its incarnation.
@@ -45,6 +61,30 @@ pub struct SturdyHello {
     pub saw: Option<String>,
     /// Where the conversation stands on its side.
     pub position: Position,
+    /// What was said up to there, if it knows.
+    pub histories: Option<Histories>,
+    /// See [`Standing::recorded`].
+    pub recorded: bool,
+    /// See [`Standing::ended`].
+    pub ended: Option<Ended>,
+}
+
+impl SturdyHello {
+    /// Where the speaker stands in a conversation, or stood when it ended it.
+    fn place(&self, conversation: u64) -> Option<(Position, Option<Histories>)> {
+        match self.ended {
+            _ if self.conversation == conversation => Some((self.position, self.histories)),
+            Some(ended) if ended.conversation == conversation => Some((ended.position, ended.histories)),
+            _ => None,
+        }
+    }
+}
+
+impl Hello {
+    /// Up to which number the speaker has received what the listener has said in this conversation, as far as it tells.
+    pub fn has_received(&self, conversation: u64) -> Option<u64> {
+        self.sturdy.as_ref()?.place(conversation).map(|(position, _)| position.highest_received)
+    }
 }
 
 /// The version of the protocol that this program speaks.
@@ -77,6 +117,9 @@ pub struct Occasion<'o> {
     pub before: Option<&'o Standing>,
     /// Where else the peer speaks.
     pub presence: Presence,
+    /// What we have said in our conversation up to the number that the peer [has received](Hello::has_received), as far as
+    /// the outbox still tells.
+    pub said: Option<History>,
 }
 
 /// What is to be done, in one durable turn, before bytes flow.
@@ -129,7 +172,7 @@ pub fn verdict(ours: &Standing, hello: &Hello, occasion: Occasion<'_>) -> Verdic
     if known.is_some_and(|known| *known != hello.incarnation) && known != known_before {
         return Verdict::Stale;
     }
-    let decided = face_value(ours, hello, occasion.side);
+    let decided = face_value(ours, hello, occasion);
     if !matches!(decided, Verdict::StateLost { why: Loss::PeerSetBack, .. }) {
         return decided;
     }
@@ -153,21 +196,26 @@ fn is_proven(ours: &Standing, hello: &Hello, occasion: Occasion<'_>) -> bool {
                 _ => Position::default(),
             };
             let position = Position { next_send: ours.position.next_send, ..position };
-            let before = face_value(&Standing { position, ..ours.clone() }, hello, occasion.side);
+            let recorded = occasion.before.is_some_and(|before| before.recorded);
+            let before = face_value(&Standing { position, recorded, ..ours.clone() }, hello, occasion);
             matches!(before, Verdict::StateLost { why: Loss::PeerSetBack, .. })
         }
     }
 }
 
 /// What a greeting means if it is as new as what we know.
-fn face_value(ours: &Standing, hello: &Hello, side: Side) -> Verdict {
-    let theirs = hello.sturdy.as_ref();
+fn face_value(ours: &Standing, hello: &Hello, occasion: Occasion<'_>) -> Verdict {
+    let (side, theirs) = (occasion.side, hello.sturdy.as_ref());
+    let with_us = theirs.filter(|theirs| theirs.saw.as_ref() == Some(&ours.incarnation));
     // The peer and this life of ours have taken part in its conversation.
-    let used = theirs.filter(|theirs| theirs.saw.as_ref() == Some(&ours.incarnation) && was_used(&theirs.position));
+    let used = with_us.filter(|theirs| was_used(&theirs.position));
     let set_back_here = |theirs: &SturdyHello| {
         let conversation = ours.conversation.max(theirs.conversation) + 1;
         Verdict::StateLost { conversation, why: Loss::SetBackHere }
     };
+    if let Some(theirs) = with_us.filter(|theirs| knows_more(ours, theirs)) {
+        return set_back_here(theirs);
+    }
     match (&ours.peer_incarnation, used) {
         (None, Some(theirs)) => return set_back_here(theirs),
         (None, None) => return Verdict::FirstSeen { conversation: first_number(ours, theirs, side) },
@@ -187,23 +235,50 @@ fn face_value(ours: &Standing, hello: &Hello, side: Side) -> Verdict {
     }
     let Some(theirs) = theirs else { return Verdict::Continue };
     let next = ours.conversation.max(theirs.conversation) + 1;
-    if theirs.saw.as_ref() != Some(&ours.incarnation) && was_used(&ours.position) {
+    if theirs.saw.as_ref() != Some(&ours.incarnation) && (was_used(&ours.position) || ours.recorded) {
         // We have talked in this life of ours and it has forgotten that. (If we have not, our answer to its first
         // greeting was lost.)
         let named = side == Side::Dialler && theirs.conversation > ours.conversation;
         let conversation = if named { theirs.conversation } else { next };
         return Verdict::StateLost { conversation, why: Loss::PeerSetBack };
     }
+    let contradiction = contradiction(ours, theirs, occasion.said);
     match theirs.conversation.cmp(&ours.conversation) {
+        Ordering::Greater if contradiction == Some(Loss::SetBackHere) => set_back_here(theirs),
         Ordering::Greater => Verdict::Ended { conversation: theirs.conversation },
         // It has taken part in our conversation and has forgotten that.
         Ordering::Less if was_used(&ours.position) => Verdict::StateLost { conversation: next, why: Loss::PeerSetBack },
         Ordering::Less => Verdict::Continue, // it will follow our number
-        Ordering::Equal => match set_back(&ours.position, &theirs.position) {
+        Ordering::Equal => match contradiction {
             None => Verdict::Continue,
             Some(why) => Verdict::StateLost { conversation: next, why },
         },
     }
+}
+
+/// Whether the peer has heard from this life of ours what we do not know of any more.
+fn knows_more(ours: &Standing, theirs: &SturdyHello) -> bool {
+    let heard = theirs.ended.map_or(0, |ended| ended.conversation);
+    match ours.peer_incarnation {
+        None => theirs.recorded || heard >= ours.conversation,
+        Some(_) => heard > ours.conversation,
+    }
+}
+
+/// What shows that one of both stores was set back, if anything does: the numbers of a conversation that both know, or
+/// what was said under them. Whoever has forgotten what it has sent, and has filled those numbers with other messages, has
+/// another past than its peer has heard.
+fn contradiction(ours: &Standing, theirs: &SturdyHello, said: Option<History>) -> Option<Loss> {
+    let ended = || {
+        let (mine, of_peer) = (ours.ended?, theirs.ended?);
+        if mine.conversation == of_peer.conversation { set_back(&mine.position, &of_peer.position) } else { None }
+    };
+    let Some((position, histories)) = theirs.place(ours.conversation) else { return ended() };
+    let other_past = || match (said, histories) {
+        (Some(said), Some(heard)) if said != heard.received => Some(Loss::SetBackHere),
+        _ => None,
+    };
+    set_back(&ours.position, &position).or_else(other_past).or_else(ended)
 }
 
 /// Whether a connection that was bound to the conversation `bound` still speaks for the present one. Numbers never go

@@ -2,7 +2,10 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sturdy_remote::{Body, Delivered, Envelope, Hello, Packet, Position, RedeemReply, SturdyHello, decode, encode};
+use sturdy_remote::{
+    Body, Delivered, Ended, Envelope, Hello, Histories, History, Packet, Position, RedeemReply, SturdyHello, decode,
+    encode,
+};
 use sturdy_types::{CapData, Message, RRef, Resolution};
 
 fn objects() -> impl Strategy<Value = RRef> {
@@ -57,9 +60,32 @@ fn packets() -> impl Strategy<Value = Packet> {
             highest_received,
         })
     };
+    let histories = || {
+        proptest::option::of((any::<u64>(), any::<u64>()).prop_map(|(acknowledged, received)| Histories {
+            acknowledged: History(acknowledged),
+            received: History(received),
+        }))
+    };
+    let ended = move || {
+        (1u64..1 << 53, position(), histories()).prop_map(|(conversation, position, histories)| Ended {
+            conversation,
+            position,
+            histories,
+        })
+    };
     let sturdy = move || {
-        (1u64..10, 1u64..1 << 53, proptest::option::of("\\PC{1,40}"), position())
-            .prop_map(|(version, conversation, saw, position)| SturdyHello { version, conversation, saw, position })
+        let saw = proptest::option::of("\\PC{1,40}");
+        (1u64..10, 1u64..1 << 53, saw, position(), histories(), any::<bool>(), proptest::option::of(ended())).prop_map(
+            |(version, conversation, saw, position, histories, recorded, ended)| SturdyHello {
+                version,
+                conversation,
+                saw,
+                position,
+                histories,
+                recorded,
+                ended,
+            },
+        )
     };
     let hello = || {
         ("\\PC{1,40}", proptest::option::of(sturdy())).prop_map(|(incarnation, sturdy)| Hello { incarnation, sturdy })

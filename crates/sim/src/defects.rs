@@ -82,8 +82,9 @@ pub fn table(all: &[Caught]) -> String {
          Each row is one piece of the kernel that can be broken by a switch (`crates/types/src/defect.rs`), for the\n\
          simulator alone: no other build has the switch. `cargo xtask sim --defects` breaks each in turn, runs seeds from 1\n\
          on until a checker notices, and writes this table. The same seed passes when nothing is broken. `cargo xtask check`\n\
-         runs the seed of each row again. W numbers are those of the reference's weaknesses, L numbers the rules of the\n\
-         link, both of the team's design notes.\n\n\
+         runs the seed of each row again, and sees to it that every checker of `crates/sim` (`checkers::NAMES`) has caught\n\
+         something; `audit` and `node` are what the kernels say of themselves. W numbers are those of the reference's\n\
+         weaknesses, L numbers the rules of the link, both of the team's design notes.\n\n\
          | defect | what is broken | noticed by | at seed |\n| --- | --- | --- | --- |\n",
     );
     for Caught { defect, by } in all {

@@ -8,11 +8,11 @@ use crate::engine::Engine;
 use crate::seal::{OPEN_CHECK_ROWS, seal_batch, verify};
 use crate::store::OpenError;
 use crate::table::Table;
-use crate::tables::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable, Seal, SealTable};
+use crate::tables::{Counters, CountersTable, IncarnationTable, RemoteCursors, Schema, SchemaTable, Seal, SealTable};
 use sturdy_types::Incarnation;
 
 /// The schema that this program writes.
-pub const CURRENT_SCHEMA: u32 = 3;
+pub const CURRENT_SCHEMA: u32 = 4;
 
 /// From this schema on, stores have a seal.
 const SEALED_SCHEMA: u32 = 2;
@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     Step { from: 0, writes: add_counters },
     Step { from: 1, writes: add_nothing },
     Step { from: 2, writes: peers_get_records },
+    Step { from: 3, writes: conversations_get_histories },
 ];
 
 /// Schema 0 had no counters.
@@ -51,6 +52,16 @@ fn peers_get_records(engine: &dyn Engine) -> Result<Batch, OpenError> {
     let counters = CountersTable::write_key(&());
     let longer = |value: &[u8]| Value::from([value, &[0]].concat());
     Ok(engine.get(counters.as_slice())?.map(|value| (counters, Some(longer(&value)))).into_iter().collect())
+}
+
+/// Schema 3 did not keep what was said in a conversation: neither history is known, nor whether the peer has a record, nor
+/// which conversation was ended.
+fn conversations_get_histories(engine: &dyn Engine) -> Result<Batch, OpenError> {
+    let start = RemoteCursors::write_prefix(&());
+    let end = [RemoteCursors::TAG + 1];
+    let cursors = engine.scan(start.as_slice(), Some(&end), usize::MAX)?;
+    let longer = |value: &[u8]| Value::from([value, &[0; 4]].concat());
+    Ok(cursors.into_iter().map(|(key, value)| (Key::new(&key), Some(longer(&value)))).collect())
 }
 
 /// Schema 1 had no seal. All batches of later schemas are sealed (`migrate`), also the one that leads there.
@@ -140,7 +151,7 @@ mod tests {
     use super::*;
     use crate::memory::{MemoryDisk, MemoryEngine};
     use crate::store::{Read, Store};
-    use crate::tables::Counters;
+    use crate::tables::{Counters, RemoteCursor};
 
     const ID: Incarnation = Incarnation([1; 16]);
     const OTHER: Incarnation = Incarnation([2; 16]);
@@ -186,6 +197,35 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_of_schema_3_goes_on_without_its_history() {
+        let mut engine = store_of_schema(1);
+        engine.set_raw(&[2], Some(&[0; 8]));
+        let disk = engine.shared();
+        drop(Store::open(disk.engine(), ID).expect("migrated"));
+        let mut engine = disk.snapshot();
+        engine.set_raw(&[0x6a, 1, 1], Some(&[4, 9, 7, 3, 2, 1, 0, 50, 0, 5, 2, 0, 0, 0, 0, 0, 0, 0]));
+        let batch = conversations_get_histories(&engine).expect("memory");
+        engine.apply(&batch).expect("memory");
+        let rows = engine.scan(&[0x6a], Some(&[0x6b]), 9).expect("memory");
+        let cursor = RemoteCursors::decode(&rows[0].1).expect("a row of schema 4");
+        let expected = RemoteCursor {
+            first_pending: 4,
+            next_send: 9,
+            highest_received: 7,
+            last_object: 3,
+            last_promise: 2,
+            peer_object: 1,
+            outbox_bytes: 50,
+            names: 5,
+            peer_names: 2,
+            acknowledged_history: None,
+            received_history: None,
+            ..RemoteCursor::default()
+        };
+        assert_eq!((rows.len(), cursor), (1, expected));
+    }
+
+    #[test]
     fn a_store_of_schema_1_gets_its_seal() {
         let mut engine = store_of_schema(1);
         let counters = Counters { vats: 3, ..Counters::default() };
@@ -195,7 +235,7 @@ mod tests {
         let store = Store::open(disk.engine(), OTHER).expect("migrated");
         assert_eq!((store.incarnation(), store.get::<CountersTable>(&())), (ID, Ok(Some(counters))));
         let seal = find_seal(&disk.snapshot()).expect("sealed");
-        assert_eq!((seal.batch, seal.rows), (2, 4));
+        assert_eq!((seal.batch, seal.rows), (3, 4));
         drop(store);
         assert!(Store::open(disk.engine(), OTHER).is_ok());
         let mut damaged = disk.snapshot();

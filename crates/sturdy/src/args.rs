@@ -271,6 +271,12 @@ pub enum IdentityAction {
     Backup,
     /// Make it again from what `backup` has printed, read from the standard input.
     Restore(IdentityRestoreArgs),
+    /// Become somebody else to all peers. Clusters go on; conversations end, and URLs that were issued lead nowhere.
+    Renew {
+        /// That is meant.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// `sturdy identity restore`.

@@ -9,7 +9,7 @@ use crate::out::{self, End};
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
-use sturdy_daemon::{LookError, RestError, RestingKernel, identity_file, make_private_dir, new_identity};
+use sturdy_daemon::{LookError, RestError, RestingKernel, identity_file, last_peer, make_private_dir, new_identity};
 use sturdy_identity::{Identity, LoadError, create, load, replace};
 use sturdy_types::json_string;
 use zeroize::Zeroizing;
@@ -22,17 +22,26 @@ pub fn identity(args: &IdentityArgs) -> Result<(), End> {
     let home = &args.place.home;
     let file = identity_file(home);
     match &args.action {
-        IdentityAction::Show => {
-            let peer = load_for(&file)?.peer_id().to_string();
-            if args.place.json {
-                out::result(&format!("{{\"peer\":{}}}", json_string(&peer)))
-            } else {
-                out::result(&peer)
-            }
-        }
+        IdentityAction::Show => tell_peer(&load_for(&file)?, args.place.json),
         IdentityAction::Backup => backup(&load_for(&file)?, args.place.json),
         IdentityAction::Restore(how) => restore(home, how, args.place.json),
+        IdentityAction::Renew { yes: false } => Err(End::Error(
+            "the kernel becomes somebody else: its conversations end, and the URLs that it has issued lead nowhere; if that \
+             is meant, say --yes"
+                .to_owned(),
+        )),
+        IdentityAction::Renew { yes: true } => {
+            make_folder(&file)?;
+            let identity = new_identity().map_err(End::of)?;
+            become_another(home, &file, &identity)?;
+            tell_peer(&identity, args.place.json)
+        }
     }
+}
+
+fn tell_peer(identity: &Identity, json: bool) -> Result<(), End> {
+    let peer = identity.peer_id().to_string();
+    out::result(&if json { format!("{{\"peer\":{}}}", json_string(&peer)) } else { peer })
 }
 
 /// Makes a new identity in the place of the old one, and tells its peer id.
@@ -74,6 +83,17 @@ fn restore(home: &Path, how: &IdentityRestoreArgs, json: bool) -> Result<(), End
     let peer = identity.peer_id().to_string();
     let same = matches!(&before, Ok(before) if before.peer_id() == identity.peer_id());
     match before {
+        // The file is lost, and the store knows of whom it was.
+        Err(LoadError::Missing(_)) if last_peer(home).is_some_and(|last| last != peer) => {
+            if !how.force {
+                return Err(End::Error(format!(
+                    "the kernel of this store was {}, and these are not its words; if it is to become {peer}, say --force: \
+                     its conversations as the other one end, and the URLs that it has issued lead nowhere",
+                    last_peer(home).unwrap_or_default()
+                )));
+            }
+            become_another(home, &file, &identity)?;
+        }
         Err(LoadError::Missing(_)) => create(&file, &identity).map_err(|error| End::Error(with_source(&error)))?,
         Ok(_) if same => {}
         Ok(before) if !how.force => {

@@ -69,6 +69,9 @@ pub fn report(report: &Report) -> Option<String> {
         Report::Notice(Notice::PeerRestarted { remote, why }) => {
             Some(format!("peer {remote} has lost its state, and what depended on it was rejected: {}", tame(why)))
         }
+        Report::Notice(Notice::ConversationRepaired { remote, why }) => {
+            Some(format!("what the store knew of the conversation with peer {remote} was repaired: {}", tame(why)))
+        }
         Report::Notice(Notice::SubclusterGone(id)) => Some(format!("cluster {id} is gone")),
         Report::Notice(Notice::OneWayLost { target, reason }) => {
             Some(format!("a message to {target} for whose result nobody waits was lost: {}", tame(reason)))

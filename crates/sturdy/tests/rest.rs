@@ -374,6 +374,41 @@ fn an_identity_is_shown_kept_as_words_and_brought_back() {
 }
 
 #[test]
+fn an_identity_that_is_lost_is_not_replaced_without_a_word() {
+    let _alone = alone();
+    let place = place();
+    let listen = ["--listen", "/ip4/127.0.0.1/tcp/0", "--call", "vat.next()"];
+    good(&typed(&place, &["identity", "restore"], WORDS));
+    good(&place.run("vat.js", &listen));
+    let peer = good(&command(&place, &["identity", "show"]));
+    std::fs::remove_file(place.home().join("identity")).unwrap();
+    let refused = bad(&place.run("vat.js", &listen));
+    assert!(refused.contains(peer.trim()) && refused.contains("identity restore"), "{refused}");
+    assert!(!place.home().join("identity").exists());
+    good(&place.run("vat.js", &["--call", "vat.next()"])); // without a network nobody asks who it is
+    let refused = bad(&place.pipe("vat.js", &[], ":url issue vat\n"));
+    assert!(refused.contains(peer.trim()), "{refused}");
+    // Other words are somebody else.
+    let refused = bad(&typed(&place, &["identity", "restore"], &"07".repeat(32)));
+    assert!(refused.contains(peer.trim()) && refused.contains("--force"), "{refused}");
+    good(&typed(&place, &["identity", "restore"], WORDS));
+    good(&place.run("vat.js", &listen));
+    // If it is lost for good, somebody has to say so, and conversations end.
+    std::fs::remove_file(place.home().join("identity")).unwrap();
+    let life = incarnation(&place.home());
+    assert!(bad(&command(&place, &["identity", "renew"])).contains("say --yes"));
+    let now = good(&command(&place, &["identity", "renew", "--yes"]));
+    assert_ne!((&now, incarnation(&place.home())), (&peer, life));
+    assert_eq!(good(&place.run("vat.js", &listen)), "5\n", "the cluster goes on");
+    assert_eq!(good(&command(&place, &["identity", "show"])), now);
+    // A store that is lost is another matter: the kernel stays itself.
+    std::fs::remove_dir_all(place.home().join("store")).unwrap();
+    assert_eq!(good(&place.run("vat.js", &listen)), "1\n");
+    assert_eq!(good(&command(&place, &["identity", "show"])), now);
+    place.is_sound();
+}
+
+#[test]
 fn who_becomes_somebody_else_ends_its_conversations() {
     let _alone = alone();
     let place = place();

@@ -82,6 +82,16 @@ defects! {
     ParkedCountedTwice,
     /// A retired export keeps its rows (no. 18).
     RetiredExportStays,
+    /// What a value names is looked up among what any peer was given, not only who sends it (G11).
+    GivenToAnyPeer,
+    /// An inbox takes one message more than its limit (G15).
+    InboxTakesOneMore,
+    /// Messages to a peer are taken, however many wait for it already (L9).
+    OutboxWithoutLimit,
+    /// What may have reached a peer that was given up is said not to have arrived (L10).
+    LostSaidNotToArrive,
+    /// A URL that is withdrawn stays in the list, and keeps its object (L14).
+    WithdrawnUrlStays,
 }
 
 /// Whether this piece is broken now.

@@ -109,6 +109,9 @@ impl Peers {
             conversation: record.map_or(1, |record| record.conversation),
             saw: seen.then(|| node.store().incarnation().to_string()),
             position: Position { first_pending: next_send, next_send, highest_received: cursor.next_send - 1 },
+            histories: None,
+            recorded: false,
+            ended: None,
         };
         match choice % 16 {
             0..=8 | 15 => {}

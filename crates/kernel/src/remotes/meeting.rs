@@ -2,17 +2,15 @@
 //! comes (L1, L2, L10, L11).
 
 use super::LinkNews;
+use super::standing::{end_of, said_up_to, standing};
 use crate::blame::{Blame, Fault};
 use crate::control::{Answer, OnClose, Patience};
 use crate::ctx::Ctx;
 use crate::event::{Effect, Notice};
-use sturdy_remote::{
-    Hello, Loss, Occasion, PROTOCOL_VERSION, Packet, Position, Presence, Side, Standing, SturdyHello, Verdict, encode,
-    verdict,
-};
+use sturdy_remote::{Hello, Loss, Occasion, Packet, Presence, Side, Standing, Verdict, encode, verdict};
 use sturdy_store::{
-    IncarnationTable, Outbox, PeerKind, Read, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord,
-    RemoteRefs, RemoteState, Remotes, RemotesByPeer, Retiring, StoreFault, Subscriber,
+    IncarnationTable, Outbox, PeerKind, Read, RemoteCursor, RemoteName, RemoteNames, RemoteRecord, RemoteRefs,
+    RemoteState, Remotes, RemotesByPeer, Retiring, Subscriber,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{Code, ConnectionId, Incarnation, KRef, KernelError, RRef, RemoteId};
@@ -32,39 +30,6 @@ pub struct Greeting {
     pub before: Option<Standing>,
     /// Where else it speaks.
     pub presence: Presence,
-}
-
-/// Where the conversation with a peer stands.
-pub fn standing_with(read: &impl Read, incarnation: Incarnation, peer: &str) -> Result<Option<Standing>, StoreFault> {
-    let Some(remote) = read.get::<RemotesByPeer>(&peer.to_owned())? else { return Ok(None) };
-    let Some(record) = read.get::<Remotes>(&remote)? else { return Ok(None) };
-    let cursor = read.get::<RemoteCursors>(&remote)?.unwrap_or_default();
-    Ok(Some(standing(incarnation, &record, &cursor)))
-}
-
-fn standing(incarnation: Incarnation, record: &RemoteRecord, cursor: &RemoteCursor) -> Standing {
-    Standing {
-        incarnation: incarnation.to_string(),
-        peer_incarnation: record.peer_incarnation.clone(),
-        conversation: record.conversation,
-        position: super::position(cursor),
-    }
-}
-
-/// What we say to a peer first, over what is durable.
-pub fn hello(read: &impl Read, incarnation: Incarnation, peer: &str) -> Result<Hello, StoreFault> {
-    let Some(remote) = read.get::<RemotesByPeer>(&peer.to_owned())? else {
-        return Ok(greeting(incarnation, None, 1, Position::default()));
-    };
-    let record = read.get::<Remotes>(&remote)?;
-    let cursor = read.get::<RemoteCursors>(&remote)?.unwrap_or_default();
-    let (saw, conversation) = record.map_or((None, 1), |record| (record.peer_incarnation, record.conversation));
-    Ok(greeting(incarnation, saw, conversation, super::position(&cursor)))
-}
-
-fn greeting(incarnation: Incarnation, saw: Option<String>, conversation: u64, position: Position) -> Hello {
-    let sturdy = SturdyHello { version: PROTOCOL_VERSION, conversation, saw, position };
-    Hello { incarnation: incarnation.to_string(), sturdy: Some(sturdy) }
 }
 
 /// How far ahead of ours the number of a peer's conversation may be. Honest numbers grow by one with each loss of state;
@@ -122,8 +87,13 @@ impl Ctx<'_, '_> {
             self.emit(Effect::HangUp { connection });
             return Ok(());
         }
-        let standing = standing(self.turn.incarnation(), &record, &self.remote_cursor(remote)?);
-        let decided = verdict(&standing, &hello, Occasion { side, before: before.as_ref(), presence });
+        let cursor = self.remote_cursor(remote)?;
+        let standing = standing(self.turn.incarnation(), &record, &cursor);
+        let said = match hello.has_received(record.conversation) {
+            Some(number) => said_up_to(&*self.turn, remote, &cursor, number)?,
+            None => None,
+        };
+        let decided = verdict(&standing, &hello, Occasion { side, before: before.as_ref(), presence, said });
         let decided = match decided {
             Verdict::Copy | Verdict::StateLost { why: Loss::PeerSetBack | Loss::SetBackHere, .. }
                 if defect::broken(Defect::SetBackNotNoticed) =>
@@ -158,7 +128,7 @@ impl Ctx<'_, '_> {
         // Everything that the rejections above have caused is in the outbox before the position is shown.
         self.drain()?;
         if side == Side::Listener {
-            let answer = self::hello(&*self.turn, self.turn.incarnation(), &peer)?;
+            let answer = super::hello(&*self.turn, self.turn.incarnation(), &peer)?;
             let bytes = encode(&Packet::HandshakeAck(answer)).into_bytes();
             self.emit(Effect::Transmit { connection, bytes });
         } else if hello.sturdy.is_some_and(|theirs| theirs.conversation != conversation) {
@@ -181,7 +151,7 @@ impl Ctx<'_, '_> {
         match side {
             Side::Listener => {
                 // Not bound by it: whatever follows on this connection ends it, and so does time.
-                let answer = hello(&*self.turn, self.turn.incarnation(), &record.peer)?;
+                let answer = super::hello(&*self.turn, self.turn.incarnation(), &record.peer)?;
                 let bytes = encode(&Packet::HandshakeAck(answer)).into_bytes();
                 self.emit(Effect::Transmit { connection, bytes });
             }
@@ -202,13 +172,18 @@ impl Ctx<'_, '_> {
                 Ok(())
             }
             Verdict::StateLost { conversation, why } => {
-                let why = match why {
+                let said = match why {
                     Loss::Incarnation => "the peer has lost its state",
                     Loss::PeerSetBack => "the peer's store was set back to an older state",
                     Loss::SetBackHere => "the store of this kernel was set back to an older state",
                 };
-                self.notice(Notice::PeerRestarted { remote, why: why.into() });
-                self.end_conversation(remote, conversation, Leaves::Nothing, Code::PeerRestarted, why)
+                self.notice(Notice::PeerRestarted { remote, why: said.into() });
+                self.end_conversation(remote, conversation, Leaves::Nothing, Code::PeerRestarted, said)?;
+                self.change_remote(remote, |cursor| {
+                    cursor.recorded = false;
+                    // What this life of the peer has said stays known: it may be set back to the same past again.
+                    cursor.ended = cursor.ended.filter(|_| why == Loss::PeerSetBack);
+                })
             }
             Verdict::Ended { conversation } => {
                 let why = "the peer has ended the conversation: the outcome is unknown";
@@ -234,7 +209,8 @@ impl Ctx<'_, '_> {
             self.carry_garbage(remote, record.conversation)?;
         }
         let goes_on = unnoticed || record.kind == PeerKind::Whatever && code != Code::PeerRestarted;
-        record.conversation = if unnoticed { record.conversation } else { next };
+        let over = record.conversation;
+        record.conversation = if unnoticed { over } else { next };
         self.put::<Remotes>(&remote, &record);
         self.effects.links.push(LinkNews::Cut(remote));
         for (key, _) in self.scan::<Outbox>(&remote)? {
@@ -263,6 +239,8 @@ impl Ctx<'_, '_> {
             cursor.attempts = old.attempts;
             cursor.max_attempts = old.max_attempts;
             cursor.give_up_after_ms = old.give_up_after_ms;
+            cursor.recorded = old.recorded;
+            cursor.ended = if old.highest_received > 0 { Some(end_of(over, &old)) } else { old.ended };
         })?;
         for ((_, rref), kref) in self.scan::<RemoteRefs>(&remote)? {
             match kref {
@@ -282,6 +260,12 @@ impl Ctx<'_, '_> {
         }
         self.reject_redemptions(remote, code, why)?;
         self.drain()
+    }
+
+    /// Ends a conversation of which our own store does not know enough to go on.
+    pub(super) fn end_damaged(&mut self, remote: RemoteId, why: &str) -> Result<(), Fault> {
+        let next = self.need::<Remotes>(&remote)?.conversation + 1;
+        self.end_conversation(remote, next, Leaves::Objects, Code::ConnectionLost, why)
     }
 
     /// The name of an object when the conversation is over.
@@ -325,7 +309,9 @@ impl Ctx<'_, '_> {
         if record.state == RemoteState::Open {
             record = self.set_remote_state(remote, RemoteState::GivenUp)?;
         }
-        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, Code::ConnectionLost, why)
+        let not_sent = defect::broken(Defect::LostSaidNotToArrive);
+        let code = if not_sent { Code::EndpointUnreachable } else { Code::ConnectionLost };
+        self.end_conversation(remote, record.conversation + 1, Leaves::Objects, code, why)
     }
 
     /// An attempt to reach the peer has failed: noted durably once, and the end of waiting if a policy says so.
@@ -397,6 +383,7 @@ impl Ctx<'_, '_> {
         for (remote, record) in self.scan::<Remotes>(&())? {
             let next = record.conversation + 1;
             self.end_conversation(remote, next, Leaves::Nothing, Code::PeerRestarted, why)?;
+            self.change_remote(remote, |cursor| (cursor.recorded, cursor.ended) = (false, None))?;
         }
         Ok(Answer::Done)
     }

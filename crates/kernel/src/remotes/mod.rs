@@ -9,24 +9,27 @@ mod homecoming;
 mod meeting;
 mod names;
 mod receiving;
+mod recovery;
 mod redeeming;
 mod room;
 mod sending;
+mod standing;
 mod strangers;
 mod validate;
 
 pub(crate) use garbage::RemoteGarbage;
 pub use garbage::{Garbage, tell_garbage};
-pub use meeting::{Greeting, dial_failed, greet, hello, offended, standing_with};
+pub use meeting::{Greeting, dial_failed, greet, offended};
 pub use receiving::{Heard, hear, hear_ack, skip_gap};
 pub use room::room_for_calls;
+pub use standing::{hello, standing_with};
 pub use strangers::{Stranger, StrangerHeard, Strangers, admit};
 
 use crate::blame::{Blame, Fault, Refused};
 use crate::control::{Patience, PeerInfo};
 use crate::ctx::Ctx;
 use crate::event::Notice;
-use sturdy_remote::Position;
+use sturdy_remote::{Histories, History, Position};
 use sturdy_store::{PeerKind, Read, RemoteCursor, RemoteCursors, RemoteRecord, RemoteState, Remotes, RemotesByPeer};
 use sturdy_types::{ConnectionId, RemoteId};
 
@@ -58,6 +61,11 @@ pub enum LinkNews {
 pub(crate) const fn position(cursor: &RemoteCursor) -> Position {
     let RemoteCursor { first_pending, next_send, highest_received, .. } = *cursor;
     Position { first_pending, next_send, highest_received }
+}
+
+/// What was said in the conversation, if that is known.
+pub(crate) fn histories(acknowledged: Option<u64>, received: Option<u64>) -> Option<Histories> {
+    Some(Histories { acknowledged: History(acknowledged?), received: History(received?) })
 }
 
 impl Ctx<'_, '_> {

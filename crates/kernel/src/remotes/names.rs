@@ -7,7 +7,7 @@
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
 use sturdy_store::{
-    Decider, Owner, PromiseState, Promises, Read, RemoteName, RemoteNames, RemoteRefs, Subscriber, Withheld,
+    Decider, Owner, PromiseState, Promises, Read, RemoteName, RemoteNames, RemoteRefs, Remotes, Subscriber, Withheld,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, KRef, PromiseId, RRef, RemoteId};
@@ -145,6 +145,7 @@ impl Ctx<'_, '_> {
     pub(crate) fn remote_to_kernel(&mut self, remote: RemoteId, rref: RRef) -> Result<KRef, Fault> {
         let known = self.named(remote, rref)?;
         match (rref, known) {
+            (RRef::Import(_), _) if defect::broken(Defect::GivenToAnyPeer) => self.given_to_any(rref),
             (RRef::Import(_), Some(kref)) if self.still_has(remote, kref)? => Ok(kref),
             (RRef::Import(_), _) => Ok(self.new_object(Owner::Orphan)?.into()),
             (RRef::Export(_), Some(kref)) => {
@@ -167,6 +168,16 @@ impl Ctx<'_, '_> {
             (RRef::PromiseExport(_), None) => Ok(self.peer_promise(remote, rref, Decider::Remote(remote))?.into()),
             (RRef::PromiseImport(_), None) => Err(broken(format!("{remote} was never given {rref}"))),
         }
+    }
+
+    /// What [`Defect::GivenToAnyPeer`] takes a name for: what the first peer was given under it.
+    fn given_to_any(&mut self, rref: RRef) -> Result<KRef, Fault> {
+        for (remote, _) in self.scan::<Remotes>(&())? {
+            if let Some(kref) = self.named(remote, rref)? {
+                return Ok(kref);
+            }
+        }
+        Ok(self.new_object(Owner::Orphan)?.into())
     }
 
     /// Whether an object of ours with a name is one that the peer may speak of: it has not let go of it, and it is not a

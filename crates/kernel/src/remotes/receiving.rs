@@ -11,7 +11,7 @@ use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
 use crate::event::Notice;
 use std::ops::Range;
-use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, Receipt};
+use sturdy_remote::{AckBeyondSent, Body, Delivered, Envelope, History, Receipt, RedeemReply, digest};
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{
     DecidedBy, Decider, Objects, Outbox, Owner, PeerKind, Read, RemoteName, RemoteNames, Remotes, Retiring,
@@ -53,8 +53,8 @@ pub(crate) struct Offence {
     result: Option<RRef>,
 }
 
-/// The turn of a numbered message.
-pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope) -> Result<Heard, Fault> {
+/// The turn of a numbered message. `digest` is that of its frame (`sturdy_remote::digest`).
+pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope, digest: u64) -> Result<Heard, Fault> {
     let receipt = super::position(&ctx.remote_cursor(remote)?).receipt(envelope.seq);
     let freed = match envelope.ack {
         Some(ack) => ctx.acknowledged(remote, ack, Numbered::UpTo(envelope.seq))?,
@@ -70,7 +70,7 @@ pub fn hear(ctx: &mut Ctx<'_, '_>, remote: RemoteId, envelope: Envelope) -> Resu
             Heard::NoRoom(Box::new(envelope))
         }
         Receipt::Next => {
-            ctx.take(remote, envelope)?;
+            ctx.take(remote, envelope, digest)?;
             Heard::Taken
         }
         Receipt::Duplicate => Heard::Duplicate,
@@ -138,9 +138,11 @@ impl Ctx<'_, '_> {
             Ok(freed) => freed,
             Err(lie) => return Ok(Err(lie)),
         };
-        let mut bytes = 0;
+        let (mut bytes, mut said) = (0, cursor.acknowledged_history.map(History));
         for seq in freed.clone() {
-            bytes += self.need::<Outbox>(&(remote, seq))?.len() as u64;
+            let text = self.need::<Outbox>(&(remote, seq))?;
+            bytes += text.len() as u64;
+            said = said.map(|said| said.then(digest(text.as_bytes())));
             self.delete::<Outbox>(&(remote, seq));
         }
         if !freed.is_empty() {
@@ -150,6 +152,7 @@ impl Ctx<'_, '_> {
             self.change_remote(remote, |cursor| {
                 cursor.first_pending = freed.end;
                 cursor.outbox_bytes = left;
+                cursor.acknowledged_history = said.map(|said| said.0);
             })?;
         }
         // A `whatever` peer forwards after it has acknowledged, so its numbers prove nothing.
@@ -210,8 +213,10 @@ impl Ctx<'_, '_> {
     }
 
     /// The next message takes effect, then the position moves.
-    pub(super) fn take(&mut self, remote: RemoteId, envelope: Envelope) -> Result<(), Fault> {
+    pub(super) fn take(&mut self, remote: RemoteId, envelope: Envelope, digest: u64) -> Result<(), Fault> {
         let Envelope { seq, ack, body } = envelope;
+        // Strangers hear nothing else (L12).
+        let refusal = matches!(body, Ok(Body::RedeemUrlReply { reply: RedeemReply::Refused(_), .. }));
         let taken = match body {
             Err(why) => Err(Offence { why, result: None }),
             Ok(Body::Deliver(delivered)) => self.take_delivered(remote, ack.unwrap_or(0), delivered)?,
@@ -225,7 +230,11 @@ impl Ctx<'_, '_> {
             self.consume(remote, offence)?;
         }
         self.drain()?;
-        self.change_remote(remote, |cursor| cursor.highest_received = seq)
+        self.change_remote(remote, |cursor| {
+            cursor.highest_received = seq;
+            cursor.received_history = cursor.received_history.map(|heard| History(heard).then(digest).0);
+            cursor.recorded |= !refusal;
+        })
     }
 
     /// A message that can never be processed (L13).

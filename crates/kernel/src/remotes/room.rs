@@ -9,6 +9,7 @@ use crate::blame::Fault;
 use crate::ctx::Ctx;
 use sturdy_remote::{Body, Delivered, MAX_LIST, MAX_VALUE_BYTES, RedeemReply, fits, value_bytes};
 use sturdy_store::{RemoteCursor, RemoteRecord, RemoteState, Remotes};
+use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, KRef, KernelError, KernelLimits, Message, RemoteId};
 
 /// How many more calls of the peer there is room for. A call may bring several names, and names outlive calls: so this
@@ -96,7 +97,9 @@ impl Ctx<'_, '_> {
             let what = format!("the connection to {peer} was closed; `peers reconnect` opens it again");
             return Some(KernelError::new(Code::ConnectionClosed, what));
         }
-        if pending(cursor) >= limits.remote_outbox_messages || cursor.outbox_bytes >= limits.remote_outbox_bytes {
+        let full_outbox =
+            pending(cursor) >= limits.remote_outbox_messages || cursor.outbox_bytes >= limits.remote_outbox_bytes;
+        if full_outbox && !defect::broken(Defect::OutboxWithoutLimit) {
             return full(format!("the outbox for {peer} is full"));
         }
         if own_names(cursor) + names > limits.remote_names / 4 {

@@ -9,9 +9,11 @@
 use super::LinkNews;
 use crate::blame::{Blame, Fault};
 use crate::ctx::Ctx;
+use crate::event::Effect;
 use std::collections::{BTreeMap, VecDeque};
 use sturdy_remote::{
-    AckBeyondSent, Body, Envelope, Hello, PROTOCOL_VERSION, Packet, Position, Receipt, RedeemReply, SturdyHello, encode,
+    AckBeyondSent, Body, Envelope, Hello, Histories, History, PROTOCOL_VERSION, Packet, Position, Receipt, RedeemReply,
+    SturdyHello, digest, encode,
 };
 use sturdy_store::{Outbox, PeerKind, RemoteCursor, RemoteCursors};
 use sturdy_types::{ConnectionId, RemoteId};
@@ -33,6 +35,12 @@ pub struct Stranger {
     conversation: u64,
     kind: PeerKind,
     position: Position,
+    /// What was said up to there: what we have refused and it has acknowledged, what it has said. Not known of a peer that
+    /// does not say it.
+    histories: Option<Histories>,
+    /// It knows a record of ours that we do not have: our store was set back (L8). We answer as one that has never seen it,
+    /// until it speaks in the new conversation.
+    forgot: bool,
     /// False while the numbers are only a guess: the reference shows them with its first message.
     placed: bool,
     /// What it has not acknowledged: the messages `first_pending..next_send`.
@@ -44,6 +52,8 @@ pub struct Stranger {
 struct Refusal {
     /// The number of the message that is refused.
     of: u64,
+    /// What the stranger had said before that.
+    before: History,
     /// What was said.
     text: String,
 }
@@ -63,6 +73,8 @@ pub enum StrangerHeard {
         url: String,
         /// The reply key.
         key: String,
+        /// The digest of the frame.
+        digest: u64,
     },
     /// It lies, or never listens: no way on.
     HangUp,
@@ -80,6 +92,8 @@ impl Stranger {
             conversation: 1,
             kind,
             position: Position::default(),
+            histories: (kind == PeerKind::Sturdy).then(Histories::default),
+            forgot: false,
             placed: false,
             unacknowledged: VecDeque::new(),
         });
@@ -96,25 +110,35 @@ impl Stranger {
         let Position { first_pending, highest_received, .. } = theirs.position;
         let with_us = theirs.saw.as_deref().is_none_or(|saw| saw == ours);
         let honest = sane(first_pending) && sane(highest_received) && sane(theirs.conversation) && first_pending > 0;
+        self.forgot = honest && with_us && theirs.recorded;
         if !honest {
-            self.set(1, Position::default());
-        } else if !with_us {
+            self.set(1, Position::default(), Some(Histories::default()));
+        } else if !with_us || self.forgot {
             // It remembers another life of ours, and has to begin anew under a number that it has not used.
-            self.set(self.conversation.max(theirs.conversation) + 1, Position::default());
+            let conversation = self.conversation.max(theirs.conversation) + 1;
+            self.set(conversation, Position::default(), Some(Histories::default()));
         } else if self.conversation != theirs.conversation
             || self.acknowledged(highest_received).is_err()
             || self.position.highest_received + 1 < first_pending
         {
             let next_send = highest_received + 1;
             let position = Position { first_pending: next_send, next_send, highest_received: first_pending - 1 };
-            self.set(theirs.conversation, position);
+            let heard_here =
+                |theirs: Histories| Histories { acknowledged: theirs.received, received: theirs.acknowledged };
+            self.set(theirs.conversation, position, theirs.histories.map(heard_here));
+        } else if let (Some(histories), Some(theirs)) = (&mut self.histories, theirs.histories)
+            && self.position.first_pending == highest_received + 1
+        {
+            // A process of ours that is gone may have refused in other words.
+            histories.acknowledged = theirs.received;
         }
         self.placed = true;
     }
 
-    fn set(&mut self, conversation: u64, position: Position) {
+    fn set(&mut self, conversation: u64, position: Position, histories: Option<Histories>) {
         self.conversation = conversation;
         self.position = position;
+        self.histories = histories;
         self.unacknowledged.clear();
     }
 
@@ -123,8 +147,14 @@ impl Stranger {
         let sturdy = SturdyHello {
             version: PROTOCOL_VERSION,
             conversation: self.conversation,
-            saw: Some(self.incarnation.clone()),
+            saw: Some(self.incarnation.clone()).filter(|_| !self.forgot),
             position: Position { highest_received: self.answered(), ..self.position },
+            histories: self.histories.map(|histories| {
+                let received = self.unacknowledged.front().map_or(histories.received, |refusal| refusal.before);
+                Histories { received, ..histories }
+            }),
+            recorded: false,
+            ended: None,
         };
         let hello = Hello { incarnation: ours.to_owned(), sturdy: Some(sturdy) };
         let mut say = vec![encode(&Packet::HandshakeAck(hello))];
@@ -142,12 +172,13 @@ impl Stranger {
         self.connection = None;
     }
 
-    /// A numbered message.
-    pub fn hears_message(&mut self, envelope: Envelope) -> StrangerHeard {
+    /// A numbered message, and the digest of its frame.
+    pub fn hears_message(&mut self, envelope: Envelope, digest: u64) -> StrangerHeard {
         let Envelope { seq, ack, body } = envelope;
         if seq > MAX_NUMBER || seq == 0 || self.hear_ack(ack).is_err() {
             return StrangerHeard::HangUp;
         }
+        self.forgot = false; // it has read that it is unknown here
         if !self.placed {
             self.position.highest_received = seq - 1;
             self.placed = true;
@@ -160,10 +191,10 @@ impl Stranger {
             Receipt::Gap => StrangerHeard::Nothing, // it is not acknowledged, so it is sent again
             Receipt::Next => match body {
                 Ok(Body::RedeemUrl { .. }) if self.unacknowledged.len() >= MAX_UNACKNOWLEDGED => StrangerHeard::HangUp,
-                Ok(Body::RedeemUrl { url, key }) => StrangerHeard::Shows { seq, url, key },
+                Ok(Body::RedeemUrl { url, key }) => StrangerHeard::Shows { seq, url, key, digest },
                 _ => {
                     // It has nothing of ours, so there is nothing that it could mean.
-                    self.position.highest_received = seq;
+                    self.heard(seq, digest);
                     self.acknowledge()
                 }
             },
@@ -194,18 +225,31 @@ impl Stranger {
     fn acknowledged(&mut self, ack: u64) -> Result<(), AckBeyondSent> {
         let freed = self.position.acknowledged(ack)?;
         let count = usize::try_from(freed.end - freed.start).unwrap_or(usize::MAX);
-        self.unacknowledged.drain(..count.min(self.unacknowledged.len()));
+        for refusal in self.unacknowledged.drain(..count.min(self.unacknowledged.len())) {
+            if let Some(histories) = &mut self.histories {
+                histories.acknowledged = histories.acknowledged.then(digest(refusal.text.as_bytes()));
+            }
+        }
         Ok(())
     }
 
-    /// What it has shown stands for nothing. Returns what to say.
-    pub fn refuse(&mut self, seq: u64, key: String, why: String) -> String {
+    /// A message has taken effect. Returns what was said before it.
+    fn heard(&mut self, seq: u64, digest: u64) -> History {
         self.position.highest_received = seq;
+        let Some(histories) = &mut self.histories else { return History::default() };
+        let before = histories.received;
+        histories.received = before.then(digest);
+        before
+    }
+
+    /// What it has shown stands for nothing. Returns what to say.
+    pub fn refuse(&mut self, seq: u64, digest: u64, key: String, why: String) -> String {
+        let before = self.heard(seq, digest);
         let body = Body::RedeemUrlReply { key, reply: RedeemReply::Refused(why) };
         // A refusal that is taken in is itself the answer, so it may acknowledge what it refuses.
         let ack = Some(self.answered()).filter(|&ack| ack > 0);
         let text = encode(&Packet::Message(Envelope { seq: self.position.allocate(), ack, body: Ok(body) }));
-        self.unacknowledged.push_back(Refusal { of: seq, text: text.clone() });
+        self.unacknowledged.push_back(Refusal { of: seq, before, text: text.clone() });
         text
     }
 
@@ -230,7 +274,7 @@ impl Stranger {
 pub fn admit(
     ctx: &mut Ctx<'_, '_>,
     peer: &str,
-    seq: u64,
+    (seq, digest): (u64, u64),
     url: String,
     key: String,
 ) -> Result<Result<RemoteId, String>, Fault> {
@@ -242,7 +286,7 @@ pub fn admit(
         Err(Blame::Ours(fault)) => return Err(fault),
         Err(other) => return Ok(Err(other.to_string())),
     };
-    ctx.take(remote, Envelope { seq, ack: None, body: Ok(Body::RedeemUrl { url, key }) })?;
+    ctx.take(remote, Envelope { seq, ack: None, body: Ok(Body::RedeemUrl { url, key }) }, digest)?;
     ctx.close()?;
     Ok(Ok(remote))
 }
@@ -256,18 +300,33 @@ impl Ctx<'_, '_> {
         };
         let Position { first_pending, next_send, highest_received } = stranger.position;
         let outbox_bytes = stranger.unacknowledged.iter().map(|refusal| refusal.text.len() as u64).sum();
-        let cursor =
-            RemoteCursor { first_pending, next_send, highest_received, outbox_bytes, ..RemoteCursor::default() };
+        let cursor = RemoteCursor {
+            first_pending,
+            next_send,
+            highest_received,
+            outbox_bytes,
+            acknowledged_history: stranger.histories.map(|said| said.acknowledged.0),
+            received_history: stranger.histories.map(|said| said.received.0),
+            ..RemoteCursor::default()
+        };
         self.put::<RemoteCursors>(&remote, &cursor);
         for (seq, refusal) in (first_pending..).zip(&stranger.unacknowledged) {
             self.put::<Outbox>(&(remote, seq), &refusal.text);
             self.want(remote); // it may have hung up
         }
-        let (conversation, kind) = (stranger.conversation, stranger.kind);
-        if let Some(connection) = stranger.connection {
+        let (conversation, kind, connection) = (stranger.conversation, stranger.kind, stranger.connection);
+        if stranger.forgot {
+            // Whether it has read that it is unknown here shows when it greets again, not on this connection.
+            if let Some(connection) = connection {
+                self.emit(Effect::HangUp { connection });
+            }
+            return (None, conversation, kind);
+        }
+        let incarnation = stranger.incarnation.clone();
+        if let Some(connection) = connection {
             self.effects.links.push(LinkNews::Bound { connection, remote, conversation, kind });
         }
-        (Some(stranger.incarnation.clone()), conversation, kind)
+        (Some(incarnation), conversation, kind)
     }
 }
 
@@ -282,7 +341,15 @@ mod tests {
     fn hello(saw: Option<&str>, conversation: u64, numbers: [u64; 3]) -> Hello {
         let [first_pending, next_send, highest_received] = numbers;
         let position = Position { first_pending, next_send, highest_received };
-        let sturdy = SturdyHello { version: 1, conversation, saw: saw.map(str::to_owned), position };
+        let sturdy = SturdyHello {
+            version: 1,
+            conversation,
+            saw: saw.map(str::to_owned),
+            position,
+            histories: None,
+            recorded: false,
+            ended: None,
+        };
         Hello { incarnation: "them".into(), sturdy: Some(sturdy) }
     }
 
@@ -318,8 +385,8 @@ mod tests {
         }
         // From one connection to the next, what is unacknowledged stays.
         let mut stranger = Stranger::greeted(None, HERE, hello(None, 1, [1, 3, 0]), "us");
-        assert!(is_shown(&stranger.hears_message(shows(1, None))));
-        stranger.refuse(1, "k".into(), "no".into());
+        assert!(is_shown(&stranger.hears_message(shows(1, None), 0)));
+        stranger.refuse(1, 0, "k".into(), "no".into());
         let again = Stranger::greeted(Some(stranger.clone()), HERE, hello(Some("us"), 1, [1, 3, 0]), "us");
         assert_eq!((at(&again), again.opening("us").len()), ((1, [1, 2, 1]), 2));
         let heard = Stranger::greeted(Some(stranger), HERE, hello(Some("us"), 1, [2, 3, 1]), "us");
@@ -330,15 +397,15 @@ mod tests {
     fn a_position_is_adopted_from_the_first_message_of_the_reference() {
         let mut stranger = whatever();
         assert_eq!(stranger.hears_ack(3), StrangerHeard::Nothing);
-        assert!(is_shown(&stranger.hears_message(shows(5, Some(4)))));
-        let said = stranger.refuse(5, "k".into(), "no".into());
+        assert!(is_shown(&stranger.hears_message(shows(5, Some(4)), 0)));
+        let said = stranger.refuse(5, 0, "k".into(), "no".into());
         assert_eq!(said, r#"{"seq":5,"ack":5,"method":"redeemURLReply","params":[false,"k","no"]}"#);
-        assert_eq!(stranger.hears_message(shows(5, Some(4))), StrangerHeard::Say(said));
-        assert_eq!(stranger.hears_message(shows(7, Some(4))), StrangerHeard::Nothing);
+        assert_eq!(stranger.hears_message(shows(5, Some(4)), 0), StrangerHeard::Say(said));
+        assert_eq!(stranger.hears_message(shows(7, Some(4)), 0), StrangerHeard::Nothing);
         assert_eq!(stranger.hears_ack(9), StrangerHeard::HangUp);
         assert_eq!(stranger.opening("us").len(), 2);
         assert_eq!(stranger.hears_ack(5), StrangerHeard::Say(r#"{"ack":5}"#.into()));
-        assert_eq!(stranger.hears_message(shows(5, Some(4))), StrangerHeard::Say(r#"{"ack":5}"#.into()));
+        assert_eq!(stranger.hears_message(shows(5, Some(4)), 0), StrangerHeard::Say(r#"{"ack":5}"#.into()));
         assert_eq!(stranger.opening("us").len(), 1);
     }
 
@@ -351,17 +418,17 @@ mod tests {
         };
         let ack = |ack, alloc| StrangerHeard::Say(encode(&Packet::Ack { ack, alloc: Some(alloc) }));
         let mut stranger = Stranger::greeted(None, HERE, hello(None, 1, [1, 4, 0]), "us");
-        assert_eq!(stranger.hears_message(Envelope { seq: 1, ack: None, body: Err("?".into()) }), ack(1, 0));
+        assert_eq!(stranger.hears_message(Envelope { seq: 1, ack: None, body: Err("?".into()) }, 0), ack(1, 0));
         let refusals: Vec<String> = (2..=4)
             .map(|seq| {
-                assert!(is_shown(&stranger.hears_message(shows(seq, None))));
-                stranger.refuse(seq, "k".into(), "no".into())
+                assert!(is_shown(&stranger.hears_message(shows(seq, None), 0)));
+                stranger.refuse(seq, 0, "k".into(), "no".into())
             })
             .collect();
         let acks = [r#""ack":2"#, r#""ack":1"#, r#""ack":1"#];
         assert!(refusals.iter().zip(acks).all(|(text, ack)| text.contains(ack)), "{refusals:?}");
         assert_eq!(shown(&stranger), 1);
-        assert_eq!(stranger.hears_message(shows(3, None)), StrangerHeard::Say(refusals[1].clone()));
+        assert_eq!(stranger.hears_message(shows(3, None), 0), StrangerHeard::Say(refusals[1].clone()));
         assert_eq!(stranger.hears_ack(1), ack(2, 3));
         assert_eq!(shown(&stranger), 2);
         assert_eq!(stranger.hears_ack(3), ack(4, 3));
@@ -372,11 +439,11 @@ mod tests {
     fn a_stranger_that_never_listens_is_not_listened_to() {
         let mut stranger = whatever();
         for seq in 1..=64 {
-            assert!(is_shown(&stranger.hears_message(shows(seq, None))));
-            stranger.refuse(seq, "k".into(), "no".into());
+            assert!(is_shown(&stranger.hears_message(shows(seq, None), 0)));
+            stranger.refuse(seq, 0, "k".into(), "no".into());
         }
-        assert_eq!(stranger.hears_message(shows(65, None)), StrangerHeard::HangUp);
-        assert!(is_shown(&stranger.hears_message(shows(65, Some(64)))));
+        assert_eq!(stranger.hears_message(shows(65, None), 0), StrangerHeard::HangUp);
+        assert!(is_shown(&stranger.hears_message(shows(65, Some(64)), 0)));
     }
 
     proptest! {
@@ -388,8 +455,8 @@ mod tests {
             for (what, number, ack) in talk {
                 let heard = match what {
                     0 => stranger.hears_ack(number),
-                    1 => stranger.hears_message(Envelope { seq: number, ack, body: Err("?".into()) }),
-                    2 => stranger.hears_message(shows(number, ack)),
+                    1 => stranger.hears_message(Envelope { seq: number, ack, body: Err("?".into()) }, 0),
+                    2 => stranger.hears_message(shows(number, ack), 0),
                     _ => {
                         let hello = hello(Some("us"), 1, [number, number + 1, ack.unwrap_or(0)]);
                         stranger = Stranger::greeted(Some(stranger), HERE, hello, "us");
@@ -397,7 +464,7 @@ mod tests {
                     }
                 };
                 if let StrangerHeard::Shows { seq, key, .. } = heard {
-                    stranger.refuse(seq, key, "no".into());
+                    stranger.refuse(seq, 0, key, "no".into());
                 }
                 let pending = stranger.position.next_send - stranger.position.first_pending;
                 prop_assert_eq!(pending, stranger.unacknowledged.len() as u64);

@@ -9,8 +9,8 @@ use crate::world::{Binding, End, Fate, Flaw, Party, Sent, Store, Taken, Text, Wi
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use sturdy_remote::{
-    Body, Envelope, FrameReader, Hello, Loss, Occasion, Packet, Position, Presence, Receipt, Side, Standing, Verdict,
-    decode, encode, is_current, verdict, write_frame,
+    Body, Ended, Envelope, FrameReader, Hello, Histories, Loss, Occasion, Packet, Position, Presence, Receipt, Side,
+    Standing, Verdict, decode, digest, encode, is_current, verdict, write_frame,
 };
 
 /// Which line is broken on purpose.
@@ -75,7 +75,7 @@ pub enum Early {
 
 /// Ends a conversation in the store. What was pending is told to its senders.
 fn end_conversation(store: &mut Store, next: u64, defect: Defect) {
-    store.conversation = next;
+    let over = std::mem::replace(&mut store.conversation, next);
     if defect == Defect::KeepsOutbox {
         store.position.highest_received = 0;
         return;
@@ -84,7 +84,12 @@ fn end_conversation(store: &mut Store, next: u64, defect: Defect) {
     for sent in store.sent.values_mut().filter(|sent| sent.fate == Fate::Pending) {
         sent.fate = Fate::Told;
     }
+    if store.position.highest_received > 0 {
+        let (conversation, position, histories) = (over, store.position, Some(store.histories));
+        store.ended = Some(Ended { conversation, position, histories });
+    }
     store.position = Position::default();
+    store.histories = Histories::default();
 }
 
 /// One frame through the real cutting of a stream, in two pieces.
@@ -220,7 +225,9 @@ impl World {
         let elsewhere = self.wires.iter().enumerate().any(is_bound);
         let presence = if elsewhere { Presence::ElsewhereToo } else { Presence::Here };
         let before = before.filter(|_| rules.defect != Defect::TrustsOldGreetings).unwrap_or_else(|| standing.clone());
-        let decided = verdict(&standing, hello, Occasion { side: role, before: Some(&before), presence });
+        let received = hello.has_received(standing.conversation);
+        let said = received.and_then(|number| self.parties[side].store().said_up_to(number));
+        let decided = verdict(&standing, hello, Occasion { side: role, before: Some(&before), presence, said });
         if matches!(decided, Verdict::Stale | Verdict::Copy) {
             self.hang_up(side, wire);
             return;
@@ -238,6 +245,9 @@ impl World {
             }
             Verdict::StateLost { conversation, .. } | Verdict::Ended { conversation } => {
                 end_conversation(store, conversation, rules.defect);
+                if let Verdict::StateLost { why, .. } = decided {
+                    (store.recorded, store.ended) = (false, store.ended.filter(|_| why == Loss::PeerSetBack));
+                }
                 self.cut_conversation(side, rules);
             }
         }
@@ -405,7 +415,9 @@ fn acknowledged(party: &mut Party, ack: u64) -> bool {
     let store = party.change();
     store.position = position;
     for seq in freed {
-        store.outbox.remove(&seq);
+        if let Some(text) = store.outbox.remove(&seq) {
+            store.histories.acknowledged = store.histories.acknowledged.then(digest(text.as_bytes()));
+        }
         for sent in store.sent.values_mut().filter(|sent| sent.fate == Fate::Pending && sent.seq == seq) {
             sent.fate = Fate::Acknowledged;
         }
@@ -424,6 +436,9 @@ fn take(party: &mut Party, envelope: &Envelope, receipt: Receipt) -> bool {
     } else {
         store.position.highest_received = envelope.seq;
     }
+    store.recorded = true;
+    let frame = encode(&Packet::Message(envelope.clone()));
+    store.histories.received = store.histories.received.then(digest(frame.as_bytes()));
     store.taken.push(Taken { conversation: store.conversation, seq: envelope.seq, life, serial });
     store.peer_life() == Some(life)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use sturdy_remote::{Hello, PROTOCOL_VERSION, Position, Standing, SturdyHello};
+use sturdy_remote::{Ended, Hello, Histories, History, PROTOCOL_VERSION, Position, Standing, SturdyHello, digest};
 
 /// The bytes of a frame, shared between worlds.
 pub type Text = Arc<str>;
@@ -51,6 +51,9 @@ pub struct Store {
     pub peer: Option<String>,
     pub conversation: u64,
     pub position: Position,
+    pub histories: Histories,
+    pub recorded: bool,
+    pub ended: Option<Ended>,
     pub outbox: BTreeMap<u64, Text>,
     pub sent: BTreeMap<u8, Sent>,
     pub taken: Vec<Taken>,
@@ -64,6 +67,9 @@ impl Store {
             peer: None,
             conversation: 1,
             position: Position::default(),
+            histories: Histories::default(),
+            recorded: false,
+            ended: None,
             outbox: BTreeMap::new(),
             sent: BTreeMap::new(),
             taken: Vec::new(),
@@ -76,12 +82,26 @@ impl Store {
             peer_incarnation: self.peer.clone(),
             conversation: self.conversation,
             position: self.position,
+            recorded: self.recorded,
+            ended: self.ended,
         }
     }
 
     pub fn hello(&self) -> Hello {
-        let Standing { incarnation, peer_incarnation: saw, conversation, position } = self.standing();
-        Hello { incarnation, sturdy: Some(SturdyHello { version: PROTOCOL_VERSION, conversation, saw, position }) }
+        let Standing { incarnation, peer_incarnation: saw, conversation, position, recorded, ended } = self.standing();
+        let histories = Some(self.histories);
+        let version = PROTOCOL_VERSION;
+        let sturdy = SturdyHello { version, conversation, saw, position, histories, recorded, ended };
+        Hello { incarnation, sturdy: Some(sturdy) }
+    }
+
+    /// What was said up to this number, as far as the outbox tells.
+    pub fn said_up_to(&self, number: u64) -> Option<History> {
+        let texts = (self.position.first_pending..=number).map(|seq| self.outbox.get(&seq));
+        let said = texts
+            .into_iter()
+            .try_fold(self.histories.acknowledged, |said, text| text.map(|text| said.then(digest(text.as_bytes()))));
+        said.filter(|_| number + 1 >= self.position.first_pending)
     }
 
     pub fn peer_life(&self) -> Option<u8> {

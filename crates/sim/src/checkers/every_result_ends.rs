@@ -5,19 +5,15 @@
 //! again when the host asks again, never more often.
 //!
 //! Lenient: a heap that is gone waits for nothing; hosts ask again for calls that bear a name, and have given the others
-//! up when the process ended. A store that was set back behind our back gives numbers that it has forgotten to other
-//! messages. If it has as many as it has forgotten before it meets the peer again, they are taken for repetitions; if it has
-//! forgotten the peer, it may use a name of a promise again: then somebody may wait for ever, a known limit (LINK.md).
+//! up when the process ended.
 
 use super::Checker;
-use super::lines::{Lines, Said, said};
-use super::standing::standing;
-use crate::machine::{Machine, peer};
-use crate::seen::{BeginsWith, CrankFate, KernelNo, Seen};
+use crate::machine::Machine;
+use crate::seen::{CrankFate, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_kernel::{Answer, Effect, Event, Request};
 use sturdy_store::{Read, VatCursors, VatStatus, Vats};
-use sturdy_types::{CallId, ConnectionId, Delivery, Outcome, RunId, Syscall, VRef, VatId};
+use sturdy_types::{CallId, Delivery, Outcome, RunId, Syscall, VRef, VatId};
 
 /// What one heap waits for and was told.
 #[derive(Default)]
@@ -44,48 +40,6 @@ struct Kernel {
 #[derive(Default)]
 pub struct EveryResultEnds {
     kernels: BTreeMap<KernelNo, Kernel>,
-    lines: Lines,
-    /// The highest number that was said, by each kernel, to each, in each conversation.
-    said: BTreeMap<(KernelNo, KernelNo, u64), u64>,
-    /// The same for what a store has forgotten that was set back.
-    forgotten: BTreeMap<(KernelNo, KernelNo, u64), u64>,
-}
-
-/// The number of a kernel's conversation with another, and the number that its next message gets there.
-fn stands(machine: &Machine, other: KernelNo) -> Option<(u64, u64)> {
-    let at = standing(machine.node()?.store(), &peer(other))?;
-    Some((at.record.conversation, at.cursor.next_send))
-}
-
-impl EveryResultEnds {
-    fn says(&mut self, kernel: KernelNo, connection: ConnectionId, frame: &[u8]) {
-        if let (Said::Message { seq, .. }, Some(conversation), Some(other)) =
-            (said(frame), self.lines.conversation(connection), self.lines.other_end(connection, kernel))
-        {
-            let highest = self.said.entry((kernel, other, conversation.number)).or_default();
-            *highest = seq.max(*highest);
-        }
-    }
-
-    fn is_set_back(&mut self, kernel: KernelNo, machine: &Machine) {
-        for ((of, other, number), highest) in self.said.iter().filter(|((of, ..), _)| *of == kernel) {
-            let forgotten = match stands(machine, *other) {
-                // The peer is a stranger again, and shows at which number it stands: what was forgotten are its names.
-                None => 0,
-                Some((now, next)) if now == *number && next <= *highest => *highest,
-                Some(_) => continue,
-            };
-            self.forgotten.insert((*of, *other, *number), forgotten);
-        }
-    }
-
-    /// Whether a store has given every number that it had forgotten to something else, and the conversation goes on.
-    fn is_unnoticed(&self, machines: &[Machine]) -> bool {
-        self.forgotten.iter().any(|((of, other, number), highest)| {
-            let stands = machines.get(*of).and_then(|machine| stands(machine, *other));
-            stands.is_some_and(|(now, next)| now == *number && next > *highest)
-        })
-    }
 }
 
 impl Heap {
@@ -158,8 +112,7 @@ impl Checker for EveryResultEnds {
         "every_result_ends"
     }
 
-    fn see(&mut self, kernel: KernelNo, seen: &Seen, machines: &[Machine]) -> Result<(), String> {
-        self.lines.see(kernel, seen);
+    fn see(&mut self, kernel: KernelNo, seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
         let known = self.kernels.entry(kernel).or_default();
         match seen {
             Seen::Crank { vat, run, delivery, outcome, fate: CrankFate::Merged } => {
@@ -168,26 +121,17 @@ impl Checker for EveryResultEnds {
             Seen::Outer(Effect::Answer { answer: Ok(Answer::Called(call)), .. }) => {
                 known.calls.entry(*call).or_default().asked += 1;
             }
-            Seen::Outer(Effect::Transmit { connection, bytes }) => self.says(kernel, *connection, bytes),
             Seen::Outer(Effect::Settled { call, .. }) => known.settled(*call)?,
             Seen::Event(Event::Asked(_, Request::Acknowledge(call))) => {
                 known.calls.remove(call);
             }
             Seen::Ended => *known = Kernel::default(),
-            Seen::Begun { with: BeginsWith::OldCopy, .. } => {
-                if let Some(machine) = machines.get(kernel) {
-                    self.is_set_back(kernel, machine);
-                }
-            }
             _ => {}
         }
         Ok(())
     }
 
     fn all_answered(&mut self, machines: &[Machine]) -> Result<(), String> {
-        if self.is_unnoticed(machines) {
-            return Ok(()); // whatever waits may wait for what was taken for a repetition
-        }
         for (kernel, known) in &self.kernels {
             let Some(node) = machines.get(*kernel).and_then(Machine::node) else { continue };
             let lives = |vat: VatId, run: RunId| {

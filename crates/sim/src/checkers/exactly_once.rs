@@ -49,8 +49,8 @@ pub struct ExactlyOnce {
     calls: BTreeMap<(KernelNo, CallId), MessageName>,
     /// Calls that were answered with a value before their number was known.
     early: BTreeSet<(KernelNo, CallId)>,
-    /// Where each message has taken effect.
-    taken: BTreeMap<MessageName, KernelNo>,
+    /// Where each message has taken effect, and to what its sender had sent it, if that is still known.
+    taken: BTreeMap<MessageName, (KernelNo, Option<VRef>)>,
     /// The last number that took effect, per sending heap and target, with the kernel where it did.
     last: BTreeMap<(MessageName, VRef), Vec<u64>>,
     facts: BTreeMap<KernelNo, Facts<MessageName>>,
@@ -132,14 +132,15 @@ impl ExactlyOnce {
     }
 
     fn takes_effect(&mut self, kernel: KernelNo, name: MessageName) -> Result<(), String> {
-        if let Some(before) = self.taken.insert(name, kernel) {
+        let target = self.sent.get(&name).map(|sent| sent.target);
+        if let Some((before, _)) = self.taken.insert(name, (kernel, target)) {
             return Err(format!("{name} took effect in kernel {before}, and again in kernel {kernel}"));
         }
         self.facts.entry(kernel).or_default().add(name);
-        if let Some(sent) = self.sent.get(&name) {
-            let stream = self.last.entry((name.stream(), sent.target)).or_default();
+        if let Some(target) = target {
+            let stream = self.last.entry((name.stream(), target)).or_default();
             if let Some(last) = stream.last().filter(|last| **last > name.number) {
-                return Err(format!("{name} to {} took effect after number {last} of the same heap", sent.target));
+                return Err(format!("{name} to {target} took effect after number {last} of the same heap"));
             }
             stream.push(name.number);
         }
@@ -148,9 +149,8 @@ impl ExactlyOnce {
 
     fn forget(&mut self, names: &[MessageName]) {
         for name in names {
-            self.taken.remove(name);
-            if let Some(sent) = self.sent.get(name)
-                && let Some(stream) = self.last.get_mut(&(name.stream(), sent.target))
+            if let Some((_, Some(target))) = self.taken.remove(name)
+                && let Some(stream) = self.last.get_mut(&(name.stream(), target))
             {
                 stream.retain(|number| *number != name.number);
             }

@@ -5,8 +5,7 @@
 //! garbage. [`Leaks`]: only roots, services and what is documented as not collected has a row.
 //!
 //! Lenient about what is documented: what is to be told to a peer that was closed or given up waits until it is there
-//! again; a redemption in a run in which a store was set back, which may have met a peer that heard something else under its
-//! number; a vat that could not be started waits to be restarted, with its notifications and what it holds; rings of
+//! again; a vat that could not be started waits to be restarted, with its notifications and what it holds; rings of
 //! settled promises that mention each other (runs with `rings`); peers that have lost their stores, were set back, given
 //! up, closed for good, forgotten, or lie; and what such peers' objects keep alive. A run in which any of that has
 //! happened is held only against the promise that nothing waits, and that no call, no URL and no row of a terminated vat
@@ -25,21 +24,7 @@ use sturdy_store::{
 use sturdy_types::VRef;
 
 /// Nothing waits once everything has healed.
-#[derive(Default)]
-pub struct Liveness {
-    redemptions: Redeeming,
-}
-
-/// What becomes of redemptions that wait for their reply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Redeeming {
-    /// They end.
-    #[default]
-    Ends,
-    /// A store was set back: if it has filled the numbers that it forgot before it met its peer again, that peer has heard
-    /// something else under the number of the redemption, and never answers it (a known limit, LINK.md).
-    MayWait,
-}
+pub struct Liveness;
 
 /// Nothing is left once everything was let go of.
 pub struct Leaks {
@@ -57,7 +42,7 @@ struct Excused {
 }
 
 /// What still waits in a store.
-fn waits(store: &Store, redeeming: Redeeming) -> Result<Option<String>, StoreFault> {
+fn waits(store: &Store) -> Result<Option<String>, StoreFault> {
     for (vat, record) in store.scan::<Vats>(&(), None, usize::MAX)? {
         let inbox = store.scan::<Inbox>(&vat, None, 1)?.len();
         let garbage = store.scan::<GcActions>(&vat, None, 1)?.len();
@@ -80,10 +65,7 @@ fn waits(store: &Store, redeeming: Redeeming) -> Result<Option<String>, StoreFau
         let outbox = if waits { store.scan::<Outbox>(&remote, None, 1)?.len() } else { 0 };
         let withheld = store.scan::<Withheld>(&remote, None, 1)?.len();
         let retiring = store.scan::<Retiring>(&remote, None, 1)?.len();
-        let redemptions = match redeeming {
-            Redeeming::Ends => store.scan::<Redemptions>(&remote, None, 1)?.len(),
-            Redeeming::MayWait => 0,
-        };
+        let redemptions = store.scan::<Redemptions>(&remote, None, 1)?.len();
         if outbox + withheld + retiring + redemptions > 0 {
             let what = format!("outbox {outbox}, withheld {withheld}, retiring {retiring}, redemptions {redemptions}");
             return Ok(Some(format!("{} has something left: {what}", record.peer)));
@@ -151,19 +133,16 @@ impl Checker for Liveness {
         "liveness"
     }
 
-    fn see(&mut self, _kernel: KernelNo, seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
-        if let Seen::Begun { with: BeginsWith::OldCopy, .. } = seen {
-            self.redemptions = Redeeming::MayWait;
-        }
+    fn see(&mut self, _kernel: KernelNo, _seen: &Seen, _machines: &[Machine]) -> Result<(), String> {
         Ok(())
     }
 
     fn all_answered(&mut self, machines: &[Machine]) -> Result<(), String> {
-        in_every_store(machines, |store| waits(store, self.redemptions))
+        in_every_store(machines, waits)
     }
 
     fn at_the_end(&mut self, machines: &[Machine]) -> Result<(), String> {
-        in_every_store(machines, |store| waits(store, self.redemptions))
+        in_every_store(machines, waits)
     }
 }
 
@@ -242,7 +221,7 @@ mod tests {
     }
 
     fn does_wait(store: &Store) -> bool {
-        waits(store, Redeeming::Ends).expect("it can be read").is_some()
+        waits(store).expect("it can be read").is_some()
     }
 
     #[test]

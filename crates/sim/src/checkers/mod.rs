@@ -106,7 +106,7 @@ pub fn all(plan: &Plan) -> Vec<Box<dyn Checker>> {
         Box::new(Counts::default()),
         Box::new(Bounded::new(plan)),
         Box::new(Money::new(plan)),
-        Box::new(Liveness::default()),
+        Box::new(Liveness),
         Box::new(Leaks::new(plan)),
         Box::new(AcksInTime::default()),
         Box::new(Honest::new(plan)),

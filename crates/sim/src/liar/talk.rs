@@ -76,6 +76,9 @@ impl Talk {
             conversation: self.conversation,
             saw: self.saw.clone(),
             position: self.position,
+            histories: None,
+            recorded: false,
+            ended: None,
         });
         Hello { incarnation, sturdy }
     }
@@ -90,8 +93,10 @@ impl Talk {
             peer_incarnation: self.saw.clone(),
             conversation: self.conversation,
             position: self.position,
+            recorded: false,
+            ended: None,
         };
-        let occasion = Occasion { side, before: Some(&standing), presence: Presence::Here };
+        let occasion = Occasion { side, before: Some(&standing), presence: Presence::Here, said: None };
         match verdict(&standing, &hello, occasion) {
             Verdict::Continue | Verdict::Stale | Verdict::Copy => {}
             Verdict::FirstSeen { conversation } => self.conversation = conversation,

@@ -28,8 +28,8 @@ pub use objects::{ObjectRecord, Objects, Owner};
 pub use promises::{DecidedBy, Decider, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
 pub use redemptions::{Redeemer, RedemptionRecord, Redemptions, UrlExpiries, UrlRecord, UrlUses, Urls, UrlsByOid};
 pub use remotes::{
-    Outbox, PeerKind, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord, RemoteRefs, RemoteState,
-    Remotes, RemotesByPeer, Retiring, RetiringRecord, Settlement, Withheld, WithheldRecord,
+    EndedConversation, Outbox, PeerKind, RemoteCursor, RemoteCursors, RemoteName, RemoteNames, RemoteRecord,
+    RemoteRefs, RemoteState, Remotes, RemotesByPeer, Retiring, RetiringRecord, Settlement, Withheld, WithheldRecord,
 };
 pub use services::{ServiceCallRecord, ServiceCalls, ServiceObjects, ServiceRecord, Services};
 pub use sources::{SourceRecord, Sources};

@@ -140,7 +140,42 @@ pub struct RemoteCursor {
     pub max_attempts: Option<u64>,
     /// Give it up after this many milliseconds; without it the kernel's own policy holds.
     pub give_up_after_ms: Option<u64>,
+    /// What we have said and the peer has acknowledged in this conversation, as one number (L8). Not known of a
+    /// conversation that began under schema 3.
+    pub acknowledged_history: Option<u64>,
+    /// What we have received in this conversation, likewise.
+    pub received_history: Option<u64>,
+    /// The peer has a record of us: it has said more than a stranger hears (L12).
+    pub recorded: bool,
+    /// The last conversation with this life of the peer that we have ended after hearing something in it (L8).
+    pub ended: Option<EndedConversation>,
 }
+
+/// Where a conversation stood when we ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedConversation {
+    /// Its number.
+    pub conversation: u64,
+    /// See [`RemoteCursor::first_pending`].
+    pub first_pending: u64,
+    /// See [`RemoteCursor::next_send`].
+    pub next_send: u64,
+    /// See [`RemoteCursor::highest_received`].
+    pub highest_received: u64,
+    /// See [`RemoteCursor::acknowledged_history`].
+    pub acknowledged_history: Option<u64>,
+    /// See [`RemoteCursor::received_history`].
+    pub received_history: Option<u64>,
+}
+
+stored_struct!(EndedConversation {
+    conversation,
+    first_pending,
+    next_send,
+    highest_received,
+    acknowledged_history,
+    received_history
+});
 
 impl Default for RemoteCursor {
     fn default() -> Self {
@@ -163,6 +198,10 @@ impl Default for RemoteCursor {
             attempts: 0,
             max_attempts: None,
             give_up_after_ms: None,
+            acknowledged_history: Some(0),
+            received_history: Some(0),
+            recorded: false,
+            ended: None,
         }
     }
 }
@@ -185,7 +224,11 @@ stored_struct!(RemoteCursor {
     unreachable_since,
     attempts,
     max_attempts,
-    give_up_after_ms
+    give_up_after_ms,
+    acknowledged_history,
+    received_history,
+    recorded,
+    ended
 });
 
 /// A name in the conversation with a remote.
@@ -335,7 +378,12 @@ mod tests {
         };
         golden::<Remotes>(&REMOTE, &record, "6801", "015001022f78010169030101");
         golden::<RemotesByPeer>(&"P".to_owned(), &REMOTE, "6950", "01");
-        golden::<RemoteCursors>(&REMOTE, &RemoteCursor::default(), "6a01", "010100000000000000000000000000000000");
+        golden::<RemoteCursors>(
+            &REMOTE,
+            &RemoteCursor::default(),
+            "6a01",
+            "010100000000000000000000000000000000010001000000",
+        );
         golden::<Outbox>(&(REMOTE, 2), &"{}".to_owned(), "6b0102", "027b7d");
         let name = RemoteName { rref: RRef::Import(4), reachable: true, last_named: 5, lost: false };
         golden::<RemoteNames>(&(KRef::Object(ObjectId(6)), REMOTE), &name, "6c000601", "0104010500");
@@ -378,6 +426,17 @@ mod tests {
                 attempts: numbers[0],
                 max_attempts: flags[2].then_some(numbers[1]),
                 give_up_after_ms: flags[0].then_some(numbers[2]),
+                acknowledged_history: flags[1].then_some(numbers[3]),
+                received_history: flags[2].then_some(numbers[4]),
+                recorded: flags[0],
+                ended: flags[1].then_some(EndedConversation {
+                    conversation: number,
+                    first_pending,
+                    next_send,
+                    highest_received,
+                    acknowledged_history: flags[2].then_some(numbers[5]),
+                    received_history: flags[0].then_some(numbers[6]),
+                }),
             };
             round_trip::<RemoteCursors>(&remote, &cursor);
             round_trip::<Outbox>(&(remote, number), &texts[1]);
