@@ -37,7 +37,7 @@ pub enum PlannedItem {
         index: u64,
         /// The target.
         target: ObjectId,
-        /// The message.
+        /// The message. Its body may be left out: the delivery has it.
         message: Message<KRef>,
     },
     /// A notification, at this place of the inbox, of these promises.
@@ -161,9 +161,12 @@ impl Ctx<'_, '_> {
         let error = match (self.callable(target)?, entry) {
             (Ok(object), Some(entry)) if object.owner == Owner::Vat(vat) => {
                 let mut crossings = Crossings::new();
-                let told = self.message_to_vat(vat, message.clone(), &mut cursor, &mut crossings)?;
+                let slots = message.methargs.slots.clone();
+                let kept = Message { methargs: CapData { body: String::new(), slots }, result: message.result };
+                let told = self.message_to_vat(vat, message, &mut cursor, &mut crossings)?;
                 let delivery = Delivery::Message { target: entry.vref, message: told };
-                return Ok(planned(vat, &cursor, PlannedItem::Send { index, target, message }, crossings, delivery));
+                let item = PlannedItem::Send { index, target, message: kept };
+                return Ok(planned(vat, &cursor, item, crossings, delivery));
             }
             (Err(error), _) => error,
             _ => crate::routing::deleted(target.into()),

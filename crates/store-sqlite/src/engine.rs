@@ -1,10 +1,12 @@
 //! Rows in `SQLite`: reading, applying a batch, folding the log, verifying.
 
 use crate::error::{OpenError, engine_error};
+use crate::long::{LongKeys, Place};
 #[cfg(feature = "vfs")]
 use crate::open::open_on;
 use crate::open::{FileLen, Opened, open};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, params};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use sturdy_store::{Engine, EngineError, EngineStats, Key, Row, Value};
@@ -20,6 +22,12 @@ const SCAN_ON: &str = "SELECT key, value FROM rows WHERE key >= ?1 ORDER BY key 
 const PUT: &str =
     "INSERT INTO rows (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 const DELETE: &str = "DELETE FROM rows WHERE key = ?1";
+const GET_LONG: &str = "SELECT value FROM long WHERE key = ?1";
+const PUT_LONG: &str =
+    "INSERT INTO long (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+const DELETE_LONG: &str = "DELETE FROM long WHERE key = ?1";
+const LONG_KEYS: &str = "SELECT key FROM long";
+const TWICE: &str = "SELECT count(*) FROM long WHERE key IN (SELECT key FROM rows)";
 
 /// An engine over one directory, which it keeps locked.
 pub struct SqliteEngine {
@@ -29,6 +37,7 @@ pub struct SqliteEngine {
     _lock: Option<File>,
     file_len: FileLen,
     stats: EngineStats,
+    long: LongKeys,
     /// Bytes in the log at most, between looks at the log itself.
     log_bound: u64,
     page_bytes: u64,
@@ -63,13 +72,22 @@ impl SqliteEngine {
             _lock: lock,
             file_len,
             stats: EngineStats::default(),
+            long: LongKeys::default(),
             log_bound: 0,
             page_bytes: page_bytes.into(),
         };
         // What a process that died has left in the log may be read although it never reached the disk. Nobody may act on
         // it before it does: folding the log makes it durable.
         engine.log_bound = engine.log_bytes("PASSIVE").map_err(unusable)?;
+        engine.long = engine.long_keys().map_err(unusable)?;
         Ok(engine)
+    }
+
+    fn long_keys(&self) -> Result<LongKeys, EngineError> {
+        let fail = |error: rusqlite::Error| self.error("opening", &error);
+        let mut statement = self.connection.prepare(LONG_KEYS).map_err(fail)?;
+        let keys = statement.query_map([], |row| Ok(Key::new(row.get_ref(0)?.as_blob()?))).map_err(fail)?;
+        Ok(LongKeys::new(keys.collect::<Result<Vec<_>, _>>().map_err(fail)?))
     }
 
     /// Checks the whole file: that it has its full length and is well-formed, and that every row is in its place. It
@@ -83,6 +101,10 @@ impl SqliteEngine {
         let len = (self.file_len)(&self.path).ok_or_else(|| self.damaged("no file"))?;
         if len < pages * self.page_bytes {
             return Err(self.damaged(&format!("{len} bytes instead of {pages} pages of {} bytes", self.page_bytes)));
+        }
+        let twice: i64 = self.connection.query_row(TWICE, [], |row| row.get(0)).map_err(fail)?;
+        if twice > 0 {
+            return Err(self.damaged(&format!("{twice} rows both among the short and among the long ones")));
         }
         let mut statement = self.connection.prepare("PRAGMA integrity_check(20)").map_err(fail)?;
         let lines = statement.query_map([], |row| row.get::<_, String>(0)).map_err(fail)?;
@@ -108,14 +130,56 @@ impl SqliteEngine {
             let mut put = self.connection.prepare_cached(PUT)?;
             let mut delete = self.connection.prepare_cached(DELETE)?;
             for (key, value) in batch {
-                match value {
-                    Some(value) => put.execute(params![key.as_slice(), value.as_slice()])?,
-                    None => delete.execute(params![key.as_slice()])?,
+                let key = key.as_slice();
+                let (was, will_be) = (self.long.place(key), value.as_ref().map(Place::of));
+                match was {
+                    Place::Long if will_be != Some(Place::Long) => self.write_long(DELETE_LONG, [key])?,
+                    Place::Rows if will_be != Some(Place::Rows) => delete.execute([key])?,
+                    Place::Long | Place::Rows => 0, // it will be overwritten
                 };
+                match value {
+                    Some(value) if will_be == Some(Place::Long) => {
+                        self.write_long(PUT_LONG, [key, value.as_slice()])?;
+                    }
+                    Some(value) => {
+                        put.execute([key, value.as_slice()])?;
+                    }
+                    None => {}
+                }
             }
         }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
+    }
+
+    fn write_long(&self, sql: &str, values: impl Params) -> Result<usize, rusqlite::Error> {
+        self.connection.prepare_cached(sql)?.execute(values)
+    }
+
+    fn get_at(&self, place: Place, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        let mut get = self.prepare("reading", if place == Place::Long { GET_LONG } else { GET })?;
+        get.query_row([key], |row| row.get(0)).optional().map_err(|error| self.error("reading", &error))
+    }
+
+    /// The first `limit` of the short rows that were found and the long ones of the same range.
+    fn with_long(
+        &self,
+        found: Vec<Row>,
+        start: &[u8],
+        end: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, EngineError> {
+        let long = self.long.range(start, end).take(limit).map(|key| (key.as_slice().to_vec(), None));
+        let mut all: BTreeMap<Vec<u8>, Option<Vec<u8>>> = long.collect();
+        if all.is_empty() {
+            return Ok(found);
+        }
+        all.extend(found.into_iter().map(|(key, value)| (key, Some(value))));
+        let read = |(key, found): (Vec<u8>, Option<Vec<u8>>)| {
+            let value = if found.is_some() { found } else { self.get_at(Place::Long, &key)? };
+            value.map(|value| (key, value)).ok_or_else(|| self.damaged("no value of a long row"))
+        };
+        all.into_iter().take(limit).map(read).collect()
     }
 
     /// Bytes in the log that are not in the main file yet, after a checkpoint of this mode (`NOOP`: none).
@@ -145,24 +209,23 @@ impl SqliteEngine {
 
 impl Engine for SqliteEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        let mut get = self.prepare("reading", GET)?;
-        get.query_row([key], |row| row.get(0)).optional().map_err(|error| self.error("reading", &error))
+        self.get_at(self.long.place(key), key)
     }
 
     fn scan(&self, start: &[u8], end: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, EngineError> {
         let fail = |error: rusqlite::Error| self.error("reading", &error);
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut scan = self.prepare("reading", if end.is_some() { SCAN } else { SCAN_ON })?;
         let mut rows = match end {
-            Some(end) => scan.query(params![start, end, limit]),
-            None => scan.query(params![start, limit]),
+            Some(end) => scan.query(params![start, end, most]),
+            None => scan.query(params![start, most]),
         }
         .map_err(fail)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(fail)? {
             found.push((row.get(0).map_err(fail)?, row.get(1).map_err(fail)?));
         }
-        Ok(found)
+        self.with_long(found, start, end, limit)
     }
 
     fn apply(&mut self, batch: &[(Key, Option<Value>)]) -> Result<(), EngineError> {
@@ -175,9 +238,12 @@ impl Engine for SqliteEngine {
             return Err(error);
         }
         self.stats.count(batch);
-        // Every row can change its own page, split it, and need more pages for a long value. The tree is shallow.
+        self.long.committed(batch);
+        // Every row can change its own page, split it, and need more pages for a long value, which has an index besides.
+        // The trees are shallow.
         let bytes: usize = batch.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Value::len)).sum();
-        self.log_bound += (8 + 3 * batch.len() as u64) * self.page_bytes + 2 * bytes as u64;
+        let long = batch.iter().filter(|(_, value)| value.as_ref().map(Place::of) == Some(Place::Long)).count();
+        self.log_bound += (8 + 3 * batch.len() as u64 + 4 * long as u64) * self.page_bytes + 2 * bytes as u64;
         if self.log_reaches(LOG_LIMIT_BYTES).unwrap_or(true) {
             // The batch is durable whatever becomes of this. A disk that fails will fail the next batch.
             let _ = self.checkpoint();
@@ -200,6 +266,7 @@ impl Engine for SqliteEngine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::long::LONG_VALUE_BYTES;
 
     fn row(number: u32, len: usize) -> (Key, Option<Value>) {
         (Key::new(&number.to_be_bytes()), Some(Value::from(vec![1; len])))
@@ -261,12 +328,79 @@ mod tests {
         assert_eq!(rows(&engine), 8);
     }
 
+    /// Rows among the short and among the long ones.
+    fn counts(engine: &SqliteEngine) -> (u32, u32) {
+        let count = |sql| engine.connection.query_row(sql, [], |row| row.get(0)).expect("counted");
+        (count("SELECT count(*) FROM rows"), count("SELECT count(*) FROM long"))
+    }
+
+    #[test]
+    fn a_row_is_where_its_length_puts_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut engine = SqliteEngine::open(dir.path()).expect("opens");
+        let (long, short) = (LONG_VALUE_BYTES, LONG_VALUE_BYTES - 1);
+        for (len, expected) in [
+            (Some(short), (1, 0)),
+            (Some(long), (0, 1)),
+            (Some(long + 1), (0, 1)),
+            (Some(short), (1, 0)),
+            (None, (0, 0)),
+            (Some(long), (0, 1)),
+            (None, (0, 0)),
+            (None, (0, 0)),
+        ] {
+            let write = (row(1, 0).0, len.map(|len| Value::from(vec![2; len])));
+            engine.apply(&[write]).expect("applied");
+            assert_eq!(counts(&engine), expected);
+            let found = engine.get(&1u32.to_be_bytes()).expect("read").map(|value| value.len());
+            assert_eq!(found, len);
+            engine.verify().expect("sound");
+        }
+    }
+
+    #[test]
+    fn a_batch_that_fails_moves_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut engine = SqliteEngine::open(dir.path()).expect("opens");
+        engine.apply(&[row(0, 10), row(1, LONG_VALUE_BYTES)]).expect("applied");
+        engine.connection.execute_batch("PRAGMA query_only = 1").expect("set");
+        engine.apply(&[row(0, LONG_VALUE_BYTES), row(1, 10)]).expect_err("read-only");
+        let found = engine.scan(&[], None, 2).expect("read");
+        assert_eq!(found.iter().map(|(_, value)| value.len()).collect::<Vec<_>>(), [10, LONG_VALUE_BYTES]);
+        engine.verify().expect("sound");
+    }
+
+    #[test]
+    fn stores_from_before_there_were_long_rows_go_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let made = Connection::open(dir.path().join("store.sqlite")).expect("made");
+        made.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA application_id = 0x53746479; PRAGMA user_version = 1;
+             CREATE TABLE rows (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
+             INSERT INTO rows VALUES (x'00000000', x'01'), (x'00000001', zeroblob(100000)), (x'00000002', zeroblob(100000));",
+        )
+        .expect("made");
+        drop(made);
+        let lens = |engine: &SqliteEngine| -> Vec<usize> {
+            let rows = engine.scan(&[], None, usize::MAX).expect("read");
+            rows.iter().map(|(_, value)| value.len()).collect()
+        };
+        let mut engine = SqliteEngine::open(dir.path()).expect("opens");
+        assert_eq!((lens(&engine), counts(&engine)), (vec![1, 100_000, 100_000], (3, 0)));
+        engine.apply(&[row(1, 90_000), (row(2, 0).0, None), row(3, 90_000)]).expect("applied");
+        drop(engine);
+        let engine = SqliteEngine::open(dir.path()).expect("opens");
+        assert_eq!((lens(&engine), counts(&engine)), (vec![1, 90_000, 90_000], (1, 2)));
+        engine.verify().expect("sound");
+    }
+
     #[test]
     fn the_bound_of_the_log_is_above_it() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut engine = SqliteEngine::open(dir.path()).expect("opens");
         for round in 0..100u32 {
-            let batch = (0..round).map(|number| row(number.wrapping_mul(2_654_435_761), 40 * number as usize));
+            let len = |number: u32| if number % 16 == 1 { LONG_VALUE_BYTES } else { 40 * number as usize };
+            let batch = (0..round).map(|number| row(number.wrapping_mul(2_654_435_761), len(number)));
             let mut batch: Vec<_> = batch.collect();
             batch.sort_by(|a, b| a.0.cmp(&b.0));
             engine.apply(&batch).expect("applied");

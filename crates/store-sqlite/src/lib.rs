@@ -6,6 +6,7 @@
 
 mod engine;
 mod error;
+mod long;
 mod open;
 mod private;
 

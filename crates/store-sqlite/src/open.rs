@@ -16,13 +16,28 @@ const LOCK: &str = "lock";
 
 /// Not even one page of the smallest size fits into less.
 const SMALLEST_FILE_BYTES: u64 = 512;
+/// A log that is no longer holds nothing yet.
+const LOG_HEADER_BYTES: u64 = 32;
 
 /// Marks the file as ours: "Stdy".
 const APPLICATION_ID: i32 = 0x5374_6479;
 /// The layout of the file: which SQL tables it has. The schema of the rows is a row.
-const LAYOUT: i32 = 1;
+const LAYOUT: i32 = 2;
 
 const CREATE: &str = "CREATE TABLE rows (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT";
+/// Since layout 2. With row ids, so that the values are not in the index (`long.rs`).
+const CREATE_LONG: &str = "CREATE TABLE long (key BLOB NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT";
+
+/// What is in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// Nothing yet.
+    Nothing,
+    /// A store of layout 1.
+    WithoutLong,
+    /// A store as this program makes them.
+    Store,
+}
 
 /// Set before anything is read: it keeps the log's index in memory, without shared memory and without locks per read
 /// (the lock file already keeps others out). It changes nothing in the file.
@@ -88,12 +103,12 @@ pub(crate) fn open_on(vfs: &str, dir: &Path, file_len: FileLen) -> Result<Opened
     Ok(Opened { connection, path, lock: None, file_len })
 }
 
-/// `SQLite` takes a stump of a file for an empty database, and then throws its log away. An empty file without a log is
-/// what a crash during the very first open leaves behind.
+/// `SQLite` takes a stump of a file for an empty database, and then throws its log away. An empty file is what a
+/// crash during the very first open leaves behind, with a log that has begun if another crash follows.
 fn check_len(path: &Path, file_len: &FileLen) -> Result<(), OpenError> {
     let len = file_len(path).unwrap_or(0);
     let log = file_len(&path.with_extension("sqlite-wal")).unwrap_or(0);
-    if len >= SMALLEST_FILE_BYTES || len == 0 && log == 0 {
+    if len >= SMALLEST_FILE_BYTES || len == 0 && log <= LOG_HEADER_BYTES {
         return Ok(());
     }
     let why = format!("it has only {len} bytes and was cut off; restore it from a backup");
@@ -128,14 +143,17 @@ fn connect(path: &Path, connection: rusqlite::Result<Connection>) -> Result<Conn
     let connection = connection.map_err(unusable)?;
     connection.execute_batch(LOCKING).map_err(unusable)?;
     // Before anything is changed: is it ours?
-    let new = check(&connection, path, unusable)?;
+    let found = check(&connection, path, unusable)?;
     connection.execute_batch(SETTINGS).map_err(unusable)?;
     use_log(&connection, path, unusable)?;
-    if new {
+    let make = match found {
+        Found::Nothing => format!("PRAGMA application_id = {APPLICATION_ID}; {CREATE}; {CREATE_LONG};"),
+        Found::WithoutLong => format!("{CREATE_LONG};"),
+        Found::Store => String::new(),
+    };
+    if !make.is_empty() {
         connection
-            .execute_batch(&format!(
-                "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT}; {CREATE}; COMMIT;"
-            ))
+            .execute_batch(&format!("BEGIN; {make} PRAGMA user_version = {LAYOUT}; COMMIT;"))
             .map_err(unusable)?;
     }
     connection.set_prepared_statement_cache_capacity(16);
@@ -164,18 +182,18 @@ fn use_log(
     Err(OpenError::Unusable { path: path.to_owned(), source: EngineError::Failed(why) })
 }
 
-/// Whether the database is new; an error if it is something else.
+/// What the database is; an error if it is something else.
 fn check(
     connection: &Connection,
     path: &Path,
     unusable: impl Fn(rusqlite::Error) -> OpenError,
-) -> Result<bool, OpenError> {
+) -> Result<Found, OpenError> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let application = number("application_id").map_err(&unusable)?;
     let layout = number("user_version").map_err(&unusable)?;
     let mut tables: Vec<String> = Vec::new();
     connection
-        .prepare("SELECT name FROM sqlite_schema ORDER BY name")
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
         .and_then(|mut statement| {
             for name in statement.query_map([], |row| row.get(0))? {
                 tables.push(name?);
@@ -185,8 +203,9 @@ fn check(
         .map_err(&unusable)?;
     let foreign = |why: String| Err(OpenError::NotAStore { path: path.to_owned(), why });
     match (application, layout) {
-        (0, 0) if tables.is_empty() => Ok(true),
-        (APPLICATION_ID, LAYOUT) if tables == ["rows"] => Ok(false),
+        (0, 0) if tables.is_empty() => Ok(Found::Nothing),
+        (APPLICATION_ID, 1) if tables == ["rows"] => Ok(Found::WithoutLong),
+        (APPLICATION_ID, LAYOUT) if tables == ["long", "rows"] => Ok(Found::Store),
         (APPLICATION_ID, found) if found > LAYOUT => {
             Err(OpenError::Newer { path: path.to_owned(), found, known: LAYOUT })
         }

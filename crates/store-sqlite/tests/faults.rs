@@ -78,7 +78,8 @@ fn databases_of_other_programs_and_later_layouts_are_left_alone() {
         ("CREATE TABLE songs (name TEXT)", "another program"),
         ("PRAGMA application_id = 77", "another program"),
         ("PRAGMA application_id = 0x53746479; PRAGMA user_version = 1; CREATE TABLE a (b)", "its tables are"),
-        ("PRAGMA application_id = 0x53746479; PRAGMA user_version = 2", "newer version"),
+        ("PRAGMA application_id = 0x53746479; PRAGMA user_version = 2; CREATE TABLE rows (b)", "its tables are"),
+        ("PRAGMA application_id = 0x53746479; PRAGMA user_version = 3", "newer version"),
     ] {
         let dir = dir();
         let file = dir.path().join("store.sqlite");

@@ -147,7 +147,7 @@ fn keys() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn acts() -> impl Strategy<Value = Act> {
-    let values = prop_oneof![9 => vec(any::<u8>(), 0..60), 1 => vec(any::<u8>(), 5000..10_000)];
+    let values = prop_oneof![9 => vec(any::<u8>(), 0..60), 1 => vec(any::<u8>(), 5000..20_000)];
     prop_oneof![
         8 => btree_map(keys(), option::weighted(0.7, values), 0..12).prop_map(Act::Apply),
         4 => (keys(), option::of(keys()), 0usize..8).prop_map(|(start, end, limit)| Act::Scan(start, end, limit)),

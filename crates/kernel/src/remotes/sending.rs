@@ -16,7 +16,7 @@ use sturdy_store::{
     RetiringRecord,
 };
 use sturdy_types::defect::{self, Defect};
-use sturdy_types::{KRef, Message, PromiseId, RRef, RemoteId, Resolution};
+use sturdy_types::{CapData, KRef, Message, PromiseId, RRef, RemoteId, Resolution};
 
 impl Ctx<'_, '_> {
     /// Sends a message to an object or promise of the peer, or ends it with the reason why not. The caller has seen that
@@ -47,7 +47,9 @@ impl Ctx<'_, '_> {
                 id
             }
         };
-        let methargs = self.capdata_to_remote(remote, message.methargs.clone(), seq)?;
+        // The body moves on; what is released below are the slots.
+        let (body, slots) = (std::mem::take(&mut message.methargs.body), message.methargs.slots.clone());
+        let methargs = self.capdata_to_remote(remote, CapData { body, slots }, seq)?;
         let wire_result = flipped(self.result_to_remote(remote, result, seq)?);
         let told = Message { methargs, result: Some(wire_result) };
         let target = flipped(name.rref);
