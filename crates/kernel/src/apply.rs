@@ -184,6 +184,7 @@ impl Ctx<'_, '_> {
             }
         }
         self.expire_urls()?;
+        self.expire_losses()?;
         self.expire_answers()
     }
 }

@@ -246,6 +246,9 @@ pub struct PeerInfo {
     pub refused: u64,
     /// Numbers of it that never came and were skipped; only of a peer that is not of our own kind.
     pub skipped: u64,
+    /// Objects of ours that it held when it lost its state, and has not redeemed again (L11). They stay alive until the peer
+    /// is forgotten, or for `KernelLimits::lost_exports_age_ms`.
+    pub held_by_lost: u64,
     /// When the first attempt to reach it failed, if none has succeeded since.
     pub unreachable_since: Option<Millis>,
     /// How long it is waited for: as was said for it, or else as the kernel does.

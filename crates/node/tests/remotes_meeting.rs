@@ -2,8 +2,9 @@
 
 mod world;
 
-use sturdy_kernel::{OnClose, Request};
+use sturdy_kernel::{Event, OnClose, Request};
 use sturdy_types::KernelLimits;
+use world::script::{Script, Speaks, garbage, hello};
 use world::worlds::{Worlds, peer};
 
 /// Bob in B has the object `o-1` of alice in A; calls of it stay unanswered until alice says so.
@@ -86,10 +87,65 @@ fn what_a_lost_incarnation_held_can_only_be_redeemed_again() {
     let mut w = two();
     w.lose_store(1, &["bob"]);
     w.tell(0, "alice", "keep", &[]);
+    assert_eq!(w.info(0, 1).held_by_lost, 1);
+    assert!(w.stages[0].census().contains_key("losses"));
     let alice = w.introduce(0, "alice", 1);
+    assert_eq!(w.info(0, 1).held_by_lost, 0, "it is its own again");
+    assert!(!w.stages[0].census().contains_key("losses"));
     w.tell(1, "bob", "ask $0 hello() -> p+5", &[alice]);
     assert!(told(&w, 1).contains("notify p+5 fulfilled"));
     assert_eq!(w.info(0, 1).offences, 0);
+}
+
+/// The new life of a peer says the name that the old one was given, and then redeems.
+#[test]
+fn the_name_of_a_lost_incarnation_opens_nothing() {
+    let mut script = Script::acquainted(&KernelLimits::default(), Speaks::Sturdy);
+    script.w.dial(1, 0);
+    script.w.forge(0, &hello(Speaks::Sturdy, "cc", 1, None, [1, 1, 0]));
+    script.seq = 0;
+    assert_eq!(script.w.info(0, 1).held_by_lost, 1);
+    script.frames();
+    script.call("ro-1", "hello", "rp+1", &[]);
+    let told = script.frames().concat();
+    assert!(told.contains("OBJECT_DELETED") && told.contains("rp-1"), "{told}");
+    // Nor does letting go of it let go of what the old life held.
+    script.say(&garbage("dropExports", &["ro-1"]));
+    script.say(&garbage("retireExports", &["ro-1"]));
+    assert_eq!((script.w.info(0, 1).held_by_lost, script.offences()), (1, 0));
+    assert_eq!(script.w.stages[0].told(), "");
+    script.say(r#""method":"redeemURL","params":["url","k2"]"#);
+    script.call("ro-1", "hello", "rp+2", &[]);
+    assert!(script.w.stages[0].told().contains("hello()"));
+    assert_eq!(script.w.info(0, 1).held_by_lost, 0);
+}
+
+#[test]
+fn what_a_lost_incarnation_held_is_let_go_of_in_the_end() {
+    let limits = KernelLimits { lost_exports_age_ms: 1_000_000, ..KernelLimits::default() };
+    let mut w = Worlds::with_limits(&limits, &[&["alice"], &["bob"]]);
+    let before = w.stages[0].census();
+    w.tell(0, "alice", "keep", &[]);
+    let alice = w.introduce(0, "alice", 1);
+    w.tell(1, "bob", "keep $0", &[alice]);
+    w.lose_store(1, &["bob"]);
+    w.tell(0, "alice", "keep", &[]);
+    w.run();
+    assert_eq!(w.info(0, 1).held_by_lost, 1);
+    let lost_at = w.stages[0].now();
+    for (at, held) in [(900_000, 1), (1_100_000, 0)] {
+        let passed = w.stages[0].now() - lost_at;
+        for stage in &mut w.stages {
+            stage.pass_time(at - passed);
+            stage.event(Event::Idle).expect("the node goes on");
+        }
+        w.run();
+        assert_eq!(w.info(0, 1).held_by_lost, held, "after {at} ms");
+    }
+    let after = w.stages[0].census();
+    for table in ["remote-names", "remote-refs", "losses", "objects"] {
+        assert_eq!(before.get(table), after.get(table), "{table}");
+    }
 }
 
 #[test]

@@ -20,6 +20,9 @@ pub fn peer(info: &PeerInfo) -> String {
             let _ = write!(text, ", {count} {what}");
         }
     }
+    if info.held_by_lost > 0 {
+        let _ = write!(text, ", held {} objects when it lost its state", info.held_by_lost);
+    }
     if let Some(since) = info.unreachable_since {
         let _ = write!(text, ", unreachable since {}", time(since));
     }
@@ -37,7 +40,7 @@ pub fn peer_json(info: &PeerInfo, more: &str) -> String {
     format!(
         "{{\"peer\":{},\"id\":\"{}\",\"state\":\"{}\",\"kind\":\"{}\",\"pendingMessages\":{},\"pendingBytes\":{},\
          \"received\":{},\"conversation\":{},\"incarnation\":{incarnation},\"offences\":{},\"refused\":{},\"skipped\":{},\
-         \"unreachableSince\":{}{},\"addresses\":[{}]{more}}}",
+         \"heldByLost\":{},\"unreachableSince\":{}{},\"addresses\":[{}]{more}}}",
         json_string(&info.peer),
         info.id,
         state(info.state),
@@ -49,6 +52,7 @@ pub fn peer_json(info: &PeerInfo, more: &str) -> String {
         info.offences,
         info.refused,
         info.skipped,
+        info.held_by_lost,
         or_null(info.unreachable_since),
         patience::json(info),
         hints.join(",")

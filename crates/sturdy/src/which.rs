@@ -50,6 +50,7 @@ mod tests {
             offences: 0,
             refused: 0,
             skipped: 0,
+            held_by_lost: 0,
             unreachable_since: None,
             patience: Patience::default(),
             own_patience: Patience::default(),

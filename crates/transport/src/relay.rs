@@ -188,11 +188,12 @@ fn circuit_config(limits: &RelayLimits) -> circuit::Config {
     let (reservations, circuits) = (rate(limits.reservations_per_minute), rate(limits.circuits_per_minute));
     circuit::Config {
         max_reservations: limits.reservations,
-        max_reservations_per_peer: limits.reservations_per_peer,
+        // Of one peer, libp2p permits one more than it is told.
+        max_reservations_per_peer: limits.reservations_per_peer.saturating_sub(1),
         reservation_duration: Duration::from_secs(limits.reservation_secs),
         reservation_rate_limiters: Vec::new(),
         max_circuits: limits.circuits,
-        max_circuits_per_peer: limits.circuits_per_peer,
+        max_circuits_per_peer: limits.circuits_per_peer.saturating_sub(1),
         max_circuit_duration: Duration::from_secs(u64::from(limits.circuit_secs)),
         max_circuit_bytes: limits.circuit_bytes,
         circuit_src_rate_limiters: Vec::new(),

@@ -43,6 +43,9 @@ pub struct KernelLimits {
     pub give_up_attempts: Option<u64>,
     /// Milliseconds since the first failed attempt after which a peer is given up at the next one, likewise.
     pub give_up_after_ms: Option<u64>,
+    /// How long objects of ours stay alive for a peer that has lost its state, in milliseconds since it did: nobody can
+    /// reach them by what it was given. A reference that it redeems again is its own again.
+    pub lost_exports_age_ms: u64,
     /// Peers with a record. Further ones are refused.
     pub remotes: usize,
     /// OCAP URLs that are valid at once. Further ones are refused.
@@ -87,6 +90,7 @@ impl Default for KernelLimits {
             remote_names: 4_000_000,
             give_up_attempts: None,
             give_up_after_ms: None,
+            lost_exports_age_ms: 30 * 24 * 3_600_000,
             remotes: 10_000,
             strangers: 1_000,
             urls: 10_000,

@@ -3,7 +3,7 @@
 use super::Auditor;
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_store::{
-    CountersTable, Decider, Objects, Outbox, Owner, PromiseState, Promises, Read, Redemptions, RemoteCursor,
+    CountersTable, Decider, Losses, Objects, Outbox, Owner, PromiseState, Promises, Read, Redemptions, RemoteCursor,
     RemoteCursors, RemoteName, RemoteNames, RemoteRefs, Remotes, RemotesByPeer, Retiring, Settlement, StoreFault,
     Subscriber, UrlExpiries, UrlUses, Urls, UrlsByOid, Withheld,
 };
@@ -89,9 +89,11 @@ impl<R: Read> Auditor<'_, R> {
         if peers as u64 != cursor.peer_names {
             self.problem(format!("{remote} has allocated {peers} names and counts {}", cursor.peer_names));
         }
+        let (losses, mut lost) = (self.read.get::<Losses>(&remote)?, 0);
         for ((_, rref), kref) in refs {
             self.check_number(remote, cursor, rref);
             let name = by_kref.get(&(kref, remote)).copied().filter(|name| name.rref == rref);
+            lost += u64::from(name.is_some_and(|name| name.lost));
             if name.is_some() {
                 by_kref.remove(&(kref, remote));
             }
@@ -119,6 +121,10 @@ impl<R: Read> Auditor<'_, R> {
                 }
                 _ => self.problem(format!("{remote} has {kref} under the name {rref}, which cannot be")),
             }
+        }
+        // An older program has marked some and counted none.
+        if losses.is_some_and(|losses| losses.held == 0 || losses.held > lost) {
+            self.problem(format!("{remote} has lost {lost} names and counts {losses:?}"));
         }
         for rref in retiring {
             self.problem(format!("{remote} is about to forget {rref}, which it does not have"));

@@ -290,9 +290,7 @@ impl Ctx<'_, '_> {
             }
             (RRef::Export(_), Leaves::Objects) => {}
             (_, Leaves::Objects) => self.put::<RemoteNames>(&row, &RemoteName { last_named: 0, ..name }),
-            (_, Leaves::Nothing | Leaves::NothingAndSaysSo) => {
-                self.put::<RemoteNames>(&row, &RemoteName { last_named: 0, lost: true, ..name });
-            }
+            (_, Leaves::Nothing | Leaves::NothingAndSaysSo) => return self.lose_name(remote, id.into(), name),
         }
         Ok(())
     }
@@ -426,12 +424,8 @@ impl Ctx<'_, '_> {
         // A `whatever` peer does not know that our numbers begin anew, and would take what it is told for repetitions.
         let leaves = if record.kind == PeerKind::Sturdy { Leaves::NothingAndSaysSo } else { Leaves::Nothing };
         self.end_conversation(remote, record.conversation + 1, leaves, Code::ConnectionLost, &why)?;
-        for ((_, rref), kref) in self.scan::<RemoteRefs>(&remote)? {
-            // What the rejections have named meanwhile waits for the peer, should it come back.
-            if let (RRef::Import(_), Some(RemoteName { lost: true, .. })) = (rref, self.name_of(remote, kref)?) {
-                self.unlink_name(remote, kref)?;
-            }
-        }
+        // What the rejections have named meanwhile waits for the peer, should it come back.
+        self.release_lost(remote)?;
         Ok(Answer::Done)
     }
 

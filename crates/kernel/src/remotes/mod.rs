@@ -6,6 +6,7 @@
 
 mod garbage;
 mod homecoming;
+mod losses;
 mod meeting;
 mod names;
 mod receiving;
@@ -157,6 +158,7 @@ impl Ctx<'_, '_> {
                 offences: cursor.offences,
                 refused: cursor.refused,
                 skipped: cursor.skipped,
+                held_by_lost: self.held_by_lost(id)?,
                 unreachable_since: cursor.unreachable_since,
                 patience: self.patience(own_patience),
                 own_patience,

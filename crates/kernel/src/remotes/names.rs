@@ -46,6 +46,7 @@ impl Ctx<'_, '_> {
                     &(kref, remote),
                     &RemoteName { reachable: true, last_named: seq, lost: false, ..name },
                 );
+                self.no_longer_lost(remote, name)?;
                 if !name.reachable {
                     self.strengthen(id)?;
                 }
@@ -241,6 +242,7 @@ impl Ctx<'_, '_> {
         self.delete::<RemoteNames>(&(kref, remote));
         self.delete::<RemoteRefs>(&(remote, name.rref));
         self.uncount_name(remote, name.rref)?;
+        self.no_longer_lost(remote, name)?;
         match (kref, name.rref) {
             (KRef::Promise(id), _) => self.release_promise(id),
             (KRef::Object(_), RRef::Import(_)) if name.reachable => self.release(kref),

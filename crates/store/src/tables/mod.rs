@@ -8,6 +8,7 @@ mod clists;
 mod config;
 mod gc;
 mod inbox;
+mod losses;
 mod meta;
 mod objects;
 mod promises;
@@ -23,6 +24,7 @@ pub use calls::{CallRecord, CallRequests, CallState, Calls};
 pub use clists::{ClistByKref, ClistByVref, ClistEntry};
 pub use gc::{GcAction, GcActions};
 pub use inbox::{Inbox, Item};
+pub use losses::{LossRecord, Losses};
 pub use meta::{Counters, CountersTable, IncarnationTable, Schema, SchemaTable, Seal, SealTable};
 pub use objects::{ObjectRecord, Objects, Owner};
 pub use promises::{DecidedBy, Decider, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
@@ -103,6 +105,7 @@ all_tables!(
     Urls,
     UrlsByOid,
     UrlExpiries,
+    Losses,
 );
 
 /// What a row of no known table is called.
