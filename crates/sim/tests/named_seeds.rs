@@ -111,6 +111,13 @@ fn what_both_stores_have_forgotten_is_in_no_order() {
     hold(&[889]);
 }
 
+/// Six calls, each to what another one results in, were handed to and fro between two kernels for ever, and each round left
+/// a row.
+#[test]
+fn calls_that_wait_for_each_other_in_a_circle_end() {
+    hold(&[61537]);
+}
+
 /// Known limit (LINK.md), not mended: promises of three kernels that are settled with each other are told round and round.
 #[test]
 fn a_ring_of_promises_over_three_kernels_unfolds() {

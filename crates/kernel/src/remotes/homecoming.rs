@@ -6,10 +6,14 @@
 
 use crate::blame::Fault;
 use crate::ctx::Ctx;
+use std::collections::BTreeMap;
 use sturdy_remote::{Body, Delivered};
-use sturdy_store::{Decider, PromiseState, Promises, RemoteNames, Settlement, Withheld, WithheldRecord};
+use sturdy_store::{Decider, PromiseState, Promises, Read, RemoteNames, Settlement, Withheld, WithheldRecord};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, KRef, PromiseId, RemoteId};
+
+/// How often a promise may come home as a result before anything has settled it.
+const HOMECOMINGS: usize = 64;
 
 impl Ctx<'_, '_> {
     /// Whether messages went to this promise that the peer may still send back. What a `whatever` peer decides gets none.
@@ -34,6 +38,26 @@ impl Ctx<'_, '_> {
             &WithheldRecord { sent, until: 0, settlement: Settlement::LikeThatOf(home) },
         );
         Ok(home)
+    }
+
+    /// Whether a result comes home once more after it did so too often, each time with messages to it on their way. Calls
+    /// of which each goes to what another one results in are handed to and fro like this for ever; in one kernel they
+    /// would wait for each other.
+    pub(super) fn goes_in_circles(&self, remote: RemoteId, result: Option<PromiseId>) -> Result<bool, Fault> {
+        let Some(mut id) = result else { return Ok(false) };
+        if self.turn.scan::<Withheld>(&remote, None, 1)?.is_empty() {
+            return Ok(false); // as nearly always
+        }
+        let likes = self.scan::<Withheld>(&remote)?.into_iter().filter_map(|((_, id), row)| match row.settlement {
+            Settlement::LikeThatOf(home) => Some((home, id)),
+            Settlement::Is { .. } => None,
+        });
+        let likes: BTreeMap<PromiseId, PromiseId> = likes.collect();
+        for _ in 0..HOMECOMINGS {
+            let Some(before) = likes.get(&id) else { return Ok(false) };
+            id = *before;
+        }
+        Ok(true)
     }
 
     /// The peer has settled a promise, and the messages up to `sent` that went to it have not come back.

@@ -297,6 +297,12 @@ impl Ctx<'_, '_> {
         let target = target.ok_or_else(gone);
         // Its sender may have higher limits: that is no offence.
         let target = target.and_then(|target| self.too_large(&methargs, Code::MessageTooLarge).map_or(Ok(target), Err));
+        let target = if self.goes_in_circles(remote, result)? {
+            let why = "the call and others have waited for each other's results in a circle over two kernels";
+            Err(KernelError::new(Code::DeliveryFailed, why))
+        } else {
+            target
+        };
         match (target, result) {
             (Ok(target), _) => self.send(target, Message { methargs, result: result.map(KRef::Promise) })?,
             (Err(error), Some(result)) => self.settle(result, true, error.to_capdata())?,

@@ -23,6 +23,9 @@ use std::time::Instant;
 
 const WEBSOCKET: &str = "/ip4/127.0.0.1/tcp/0/ws";
 
+/// Offences of one peer that are told one by one (`KernelLimits::offence_notices_per_minute`).
+const TOLD_SINGLY: u64 = 8;
+
 /// A kernel called A, and who talks with it.
 struct Stage<'f> {
     foreign: &'f Foreign,
@@ -134,6 +137,13 @@ impl<'f> Stage<'f> {
     /// Offences of a peer that were written down.
     fn offences(&mut self, peer: &Peer<'_>) -> u64 {
         self.told_of(peer)["offences"].as_u64().unwrap_or_default()
+    }
+
+    /// An offence is told, by these words, if it is one of the first of the peer within the minute; later ones are summed up.
+    fn notes_offence(&mut self, before: u64, why: &str) {
+        if before < TOLD_SINGLY {
+            self.kernel().note(why);
+        }
     }
 
     /// An honest peer is answered.

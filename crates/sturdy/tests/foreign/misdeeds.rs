@@ -10,7 +10,7 @@ fn is_hung_up_on(stage: &mut Stage<'_>, mallory: &mut Guest<'_>, frame: &str, wh
     mallory.peer.does("frame", json!({ "text": frame, "line": mallory.line }));
     mallory.peer.has_ended(mallory.line);
     assert_eq!(stage.offences(&mallory.peer), before + 1, "{frame}");
-    stage.kernel().note(why);
+    stage.notes_offence(before, why);
     mallory.line = mallory.peer.dial(&stage.address);
 }
 
@@ -128,8 +128,9 @@ fn nobody_lets_go_of_more_than_it_has() {
             assert_eq!(stage.offences(&mallory.peer), before + 2, "{wrong}");
         }
         let many: Vec<String> = (1..=10_001).map(|number| format!("ro-{number}")).collect();
+        let before = stage.offences(&mallory.peer);
         says("dropExports", json!(many));
-        stage.kernel().note("the limit is 10000");
+        assert_eq!(stage.offences(&mallory.peer), before + 1, "the limit is 10 000");
         // What it let go of is nothing to it, and still everything to others.
         assert!(mallory.peer.refusal(&mallory.call("name", json!([]))).contains("OBJECT_DELETED"));
         let mallory = Guest { root: mallory.peer.redeem(&stage.url), ..mallory };

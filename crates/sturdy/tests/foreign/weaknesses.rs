@@ -32,7 +32,7 @@ fn is_refused(stage: &mut Stage<'_>, mallory: &Guest<'_>, said: impl Fn(&str) ->
     let (ours, theirs) = promise(&mallory.peer);
     mallory.peer.say("deliver", said(&ours));
     assert!(mallory.peer.refusal(&theirs).contains("DELIVERY_FAILED"), "{why}");
-    stage.kernel().note(why);
+    stage.notes_offence(before, why);
     assert_eq!(stage.offences(&mallory.peer), before + 1, "{why}");
 }
 
@@ -206,7 +206,7 @@ fn w_07_no_promise_is_hijacked() {
         let mut says = |stage: &mut Stage<'_>, params: Json, why: &str| {
             let seq = mallory.peer.say("deliver", params.clone());
             mallory.peer.is_heard(seq);
-            stage.kernel().note(why);
+            stage.notes_offence(offences, why);
             offences += 1;
             assert_eq!(stage.offences(&mallory.peer), offences, "{params}");
         };
@@ -328,10 +328,11 @@ fn w_10_what_can_never_be_processed_is_consumed_and_answered() {
             ("unheardOf", json!([]), "its method is unknown"),
         ];
         let count = poison.len() as u64;
-        for (method, params, why) in poison {
+        for (before, (method, params, why)) in (0..).zip(poison) {
             let seq = mallory.peer.say(method, params);
             mallory.peer.is_heard(seq);
-            stage.kernel().note(why);
+            stage.notes_offence(before, why);
+            assert_eq!(stage.offences(&mallory.peer), before + 1, "{why}");
         }
         assert_eq!(stage.offences(&mallory.peer), count);
         // Where a result is named, its caller is told.
