@@ -68,6 +68,7 @@ all_tables!(
     UrlsByOid,
     UrlExpiries,
     Redemptions,
+    Losses,
 );
 
 /// The length of the key, the key, the record.

@@ -83,6 +83,11 @@ impl Held {
         taken
     }
 
+    /// Messages, and bytes of their frames.
+    pub fn size(&self) -> (usize, usize) {
+        (self.waiting.len(), self.bytes)
+    }
+
     /// When the gap before what is held has been open for too long.
     pub fn gap_deadline(&self) -> Option<Millis> {
         self.gap_since.map(|since| since + GAP_MS)

@@ -19,6 +19,7 @@ mod strangers;
 mod talk;
 
 pub use flight::{FlightRecord, Moment};
+pub use links::Volatile;
 pub use node::{AuditMode, Node, NodeStats, TalkInfo};
 pub use sturdy_kernel as kernel;
 pub use sturdy_remote as remote;

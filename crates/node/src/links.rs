@@ -79,6 +79,17 @@ pub(crate) struct Links {
     pub(crate) manners: Manners,
 }
 
+/// How much a node has in memory of what peers have said, beside its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Volatile {
+    /// Messages that came too early, or found no room.
+    pub held_messages: usize,
+    /// Bytes of their frames.
+    pub held_bytes: usize,
+    /// Peers without a record that have greeted.
+    pub strangers: usize,
+}
+
 /// A peer that the host was asked to dial.
 #[derive(Debug)]
 struct Dialled {
@@ -310,6 +321,11 @@ impl Links {
     pub(crate) fn talk_with(&self, remote: RemoteId) -> Option<TalkInfo> {
         let talk = self.talks.get(&remote)?;
         Some(TalkInfo { connection: talk.connection, round_trip_ms: talk.pacer.round_trip_ms() })
+    }
+
+    /// Messages that are held, of all peers, and bytes of their frames.
+    pub(crate) fn held_in_all(&self) -> (usize, usize) {
+        self.held.values().map(Held::size).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 
     /// What is held of a peer.

@@ -1,7 +1,7 @@
 //! The node itself: turns in, effects out.
 
 use crate::flight::FlightRecord;
-use crate::links::Links;
+use crate::links::{Links, Volatile};
 use crate::ready::ReadyList;
 use std::ops::Bound;
 use sturdy_kernel::{
@@ -208,6 +208,12 @@ impl Node {
     /// Counters.
     pub fn stats(&self) -> NodeStats {
         self.stats
+    }
+
+    /// How much is in memory of what peers have said.
+    pub fn volatile(&self) -> Volatile {
+        let (held_messages, held_bytes) = self.links.held_in_all();
+        Volatile { held_messages, held_bytes, strangers: self.strangers.len() }
     }
 
     /// A value of a vat's own state.

@@ -9,6 +9,7 @@ use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::seen::{KernelNo, Seen};
 use std::collections::BTreeMap;
+use sturdy_node::Volatile;
 use sturdy_store::{
     Inbox, Item, Outbox, PromiseQueue, PromiseState, Promises, Read, RemoteRefs, Remotes, Store, StoreFault, VatCursors,
 };
@@ -28,6 +29,13 @@ pub struct Bounded {
 
 /// What a message of a peer may cause at once: it is taken in, or not, before that is known.
 const AT_ONCE: u64 = 1_000;
+
+/// Bytes that may go beyond a limit: one message that still found room, and many short ones that nobody may refuse.
+const BYTES_AT_ONCE: u64 = (1 << 20) + 500 * AT_ONCE;
+
+/// Messages of one peer that are held because they came too early, and bytes of their frames, one of which may be as long
+/// as any.
+const HELD: (usize, usize) = (1_024 + 1, (4 << 20) + (1 << 20));
 
 /// What grew beyond its limit in a store.
 fn beyond(store: &Store, limits: &KernelLimits) -> Result<Option<String>, StoreFault> {
@@ -61,6 +69,10 @@ fn beyond(store: &Store, limits: &KernelLimits) -> Result<Option<String>, StoreF
         if all > limits.remote_reserved_messages + AT_ONCE {
             return Ok(Some(format!("{all} messages of all kinds wait for {}", record.peer)));
         }
+        let bytes: u64 = rows.iter().map(|(_, text)| text.len() as u64).sum();
+        if bytes > limits.remote_outbox_bytes.max(limits.remote_reserved_bytes) + BYTES_AT_ONCE {
+            return Ok(Some(format!("{bytes} bytes wait for {}", record.peer)));
+        }
         let names = store.scan::<RemoteRefs>(&remote, None, usize::MAX)?;
         let theirs = names.iter().filter(|((_, rref), _)| matches!(rref, RRef::Export(_) | RRef::PromiseExport(_)));
         let theirs = theirs.count() as u64;
@@ -69,6 +81,14 @@ fn beyond(store: &Store, limits: &KernelLimits) -> Result<Option<String>, StoreF
         }
     }
     Ok(None)
+}
+
+/// What grew beyond its limit in memory.
+fn in_memory(volatile: Volatile, peers: usize, limits: &KernelLimits) -> Option<String> {
+    let Volatile { held_messages, held_bytes, strangers } = volatile;
+    let (messages, bytes) = HELD;
+    let within = held_messages <= messages * peers && held_bytes <= bytes * peers && strangers <= limits.strangers;
+    (!within).then(|| format!("in memory, with {peers} peers: {volatile:?}"))
 }
 
 impl Bounded {
@@ -85,6 +105,10 @@ impl Bounded {
         }
         if machine.disk_fails() {
             return Ok(());
+        }
+        let peers = node.store().scan::<Remotes>(&(), None, usize::MAX).unwrap_or_default().len();
+        if let Some(what) = in_memory(node.volatile(), peers, &self.limits) {
+            return Err(what);
         }
         match beyond(node.store(), &self.limits) {
             Ok(None) => Ok(()),
@@ -191,6 +215,26 @@ mod tests {
         assert_eq!(found(&KernelLimits::default()), None);
         assert!(found(&KernelLimits { remote_reserved_messages: AT_ONCE / 2, ..KernelLimits::default() }).is_some());
         assert!(found(&KernelLimits { remotes: 0, ..KernelLimits::default() }).is_some());
+    }
+
+    #[test]
+    fn what_is_in_memory_is_bounded() {
+        let found = |held_messages, held_bytes, strangers| {
+            in_memory(Volatile { held_messages, held_bytes, strangers }, 2, &KernelLimits { strangers: 3, ..limits() })
+        };
+        assert_eq!(found(2_050, 10 << 20, 3), None);
+        assert!(found(2_051, 0, 0).is_some() && found(0, (10 << 20) + 1, 0).is_some() && found(0, 0, 4).is_some());
+    }
+
+    #[test]
+    fn bytes_in_an_outbox_are_bounded() {
+        let mut store = store(0, 0, 1, 0);
+        let mut turn = store.begin();
+        turn.put::<Outbox>(&(RemoteId(1), 7), &"x".repeat(2_000_000));
+        turn.merge().expect("a store in memory takes it");
+        let small = KernelLimits { remote_outbox_bytes: 1_000, remote_reserved_bytes: 2_000, ..limits() };
+        assert!(beyond(&store, &small).expect("it can be read").is_some());
+        assert_eq!(beyond(&store, &limits()).expect("it can be read"), None);
     }
 
     #[test]
