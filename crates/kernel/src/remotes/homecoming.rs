@@ -8,7 +8,7 @@ use crate::blame::Fault;
 use crate::ctx::Ctx;
 use std::collections::BTreeMap;
 use sturdy_remote::{Body, Delivered};
-use sturdy_store::{Decider, PromiseState, Promises, Read, RemoteNames, Settlement, Withheld, WithheldRecord};
+use sturdy_store::{Decider, PromiseState, Promises, RemoteNames, Settlement, Withheld, WithheldRecord};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, KRef, PromiseId, RemoteId};
 
@@ -45,9 +45,6 @@ impl Ctx<'_, '_> {
     /// would wait for each other.
     pub(super) fn goes_in_circles(&self, remote: RemoteId, result: Option<PromiseId>) -> Result<bool, Fault> {
         let Some(mut id) = result else { return Ok(false) };
-        if self.turn.scan::<Withheld>(&remote, None, 1)?.is_empty() {
-            return Ok(false); // as nearly always
-        }
         let likes = self.scan::<Withheld>(&remote)?.into_iter().filter_map(|((_, id), row)| match row.settlement {
             Settlement::LikeThatOf(home) => Some((home, id)),
             Settlement::Is { .. } => None,

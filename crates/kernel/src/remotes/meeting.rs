@@ -332,8 +332,7 @@ impl Ctx<'_, '_> {
             cursor.attempts += 1;
             cursor.clone()
         })?;
-        let own = Patience { max_attempts: cursor.max_attempts, give_up_after_ms: cursor.give_up_after_ms };
-        let Patience { max_attempts: most, give_up_after_ms: longest } = self.patience(own);
+        let Patience { max_attempts: most, give_up_after_ms: longest } = self.patience(super::own_patience(&cursor));
         let attempts = cursor.attempts;
         let waited = now.saturating_sub(cursor.unreachable_since.unwrap_or(now));
         if most.is_some_and(|most| attempts >= most) || longest.is_some_and(|longest| waited >= longest) {

@@ -64,6 +64,11 @@ pub(crate) const fn position(cursor: &RemoteCursor) -> Position {
     Position { first_pending, next_send, highest_received }
 }
 
+/// How long the peer is waited for, as was said for it alone.
+const fn own_patience(cursor: &RemoteCursor) -> Patience {
+    Patience { max_attempts: cursor.max_attempts, give_up_after_ms: cursor.give_up_after_ms }
+}
+
 /// What was said in the conversation, if that is known.
 pub(crate) fn histories(acknowledged: Option<u64>, received: Option<u64>) -> Option<Histories> {
     Some(Histories { acknowledged: History(acknowledged?), received: History(received?) })
@@ -142,8 +147,7 @@ impl Ctx<'_, '_> {
         let mut peers = Vec::new();
         for (id, record) in self.scan::<Remotes>(&())? {
             let cursor = self.remote_cursor(id)?;
-            let own_patience =
-                Patience { max_attempts: cursor.max_attempts, give_up_after_ms: cursor.give_up_after_ms };
+            let own_patience = own_patience(&cursor);
             peers.push(PeerInfo {
                 id,
                 peer: record.peer,

@@ -213,7 +213,7 @@ impl Ctx<'_, '_> {
     }
 
     /// Whether a number is one that the peer has never given to a promise, so that there is nothing to look up.
-    fn is_fresh(&self, remote: RemoteId, rref: RRef) -> Result<bool, Fault> {
+    pub(super) fn is_fresh(&self, remote: RemoteId, rref: RRef) -> Result<bool, Fault> {
         Ok(matches!(rref, RRef::PromiseExport(number) if number > self.remote_cursor(remote)?.peer_promise))
     }
 

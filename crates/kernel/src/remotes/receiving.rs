@@ -292,12 +292,16 @@ impl Ctx<'_, '_> {
         };
         // Crossed even if the target is gone: the peer believes that we hold what it mentions.
         let methargs = self.capdata_to_kernel_from(remote, message.methargs)?;
+        let handed_over = match message.result {
+            Some(rref) => !self.is_fresh(remote, rref)?,
+            None => false,
+        };
         let result = message.result.map(|rref| self.result_from_remote(remote, rref)).transpose()?;
         let gone = || KernelError::new(Code::ObjectDeleted, "the target does not exist any more");
         let target = target.ok_or_else(gone);
         // Its sender may have higher limits: that is no offence.
         let target = target.and_then(|target| self.too_large(&methargs, Code::MessageTooLarge).map_or(Ok(target), Err));
-        let target = if self.goes_in_circles(remote, result)? {
+        let target = if handed_over && self.goes_in_circles(remote, result)? {
             let why = "the call and others have waited for each other's results in a circle over two kernels";
             Err(KernelError::new(Code::DeliveryFailed, why))
         } else {
