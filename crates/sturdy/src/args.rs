@@ -221,7 +221,7 @@ pub enum PeersAction {
     },
     /// Say how long a peer that cannot be reached is waited for. What is not given is as `sturdy run` says for all.
     Patience {
-        /// Its peer id.
+        /// Its number (r1), its peer id, or the beginning or end of its peer id.
         peer: String,
         /// Give it up after so many failed attempts in a row, or never.
         #[arg(long, value_name = "NUMBER", value_parser = patience::attempts)]

@@ -94,8 +94,7 @@ impl Drop for Before {
 }
 
 impl Lines {
-    /// Lines that a test sends.
-    #[cfg(test)]
+    /// Lines that are ready, or that a test sends.
     pub fn from_channel(typed: mpsc::Receiver<Result<String, String>>, source: Source) -> Self {
         Self { typed, wanted: None, is_wanted: false, were_any: false, source, words: Words::default(), _before: None }
     }
@@ -136,15 +135,7 @@ pub fn from_terminal(home: &Path) -> Result<Lines, String> {
         .name("sturdy-prompt".into())
         .spawn(move || edit(editor, &history, &wishes, &sender))
         .map_err(|error| error.to_string())?;
-    Ok(Lines {
-        typed,
-        wanted: Some(wanted),
-        is_wanted: false,
-        were_any: false,
-        source: Source::Terminal,
-        words,
-        _before: before,
-    })
+    Ok(Lines { wanted: Some(wanted), words, _before: before, ..Lines::from_channel(typed, Source::Terminal) })
 }
 
 fn edit(
@@ -206,15 +197,7 @@ pub fn from_pipe(line_bytes: u64) -> Result<Lines, String> {
         }
     };
     thread::Builder::new().name("sturdy-input".into()).spawn(read).map_err(|error| error.to_string())?;
-    Ok(Lines {
-        typed,
-        wanted: None,
-        is_wanted: false,
-        were_any: false,
-        source: Source::Pipe,
-        words: Words::default(),
-        _before: None,
-    })
+    Ok(Lines::from_channel(typed, Source::Pipe))
 }
 
 struct Names {

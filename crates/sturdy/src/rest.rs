@@ -67,16 +67,13 @@ pub fn peers(args: &PeersArgs) -> Result<(), End> {
                 out::told(&if args.place.json { describe::peer_json(peer, "") } else { describe::peer(peer) })
             })
         }
-        Some(PeersAction::Close { peer, discard: false }) => {
-            let peer = change_peer(&args.place, peer, |peer| Request::ClosePeer { peer, pending: OnClose::Keep })?;
-            done(&args.place, &format!("{peer} is not talked to until `peers reconnect`; what waits for it is kept"))
-        }
-        Some(PeersAction::Close { peer, discard: true }) => {
-            let peer = change_peer(&args.place, peer, |peer| Request::ClosePeer { peer, pending: OnClose::Discard })?;
-            done(
-                &args.place,
-                &format!("{peer} is not talked to until `peers reconnect`; what it was to answer was rejected"),
-            )
+        Some(PeersAction::Close { peer, discard }) => {
+            let (pending, fate) = match discard {
+                false => (OnClose::Keep, "what waits for it is kept"),
+                true => (OnClose::Discard, "what it was to answer was rejected"),
+            };
+            let peer = change_peer(&args.place, peer, |peer| Request::ClosePeer { peer, pending })?;
+            done(&args.place, &format!("{peer} is not talked to until `peers reconnect`; {fate}"))
         }
         Some(PeersAction::Reconnect { peer }) => {
             let peer = change_peer(&args.place, peer, Request::ReconnectPeer)?;
