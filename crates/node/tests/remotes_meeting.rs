@@ -241,24 +241,34 @@ fn who_was_forgotten_hears_it_when_it_greets() {
     }
 }
 
+/// Alice has two objects of bob; there is no connection any more, and then she lets go of one.
+fn one_of_two_is_let_go_of() -> Worlds {
+    let mut w = two();
+    w.tell(1, "bob", "hold o-1 strong; send o-1 take(o+5, o+6)", &[]);
+    w.settle_down();
+    w.stages[1].told();
+    w.up = false;
+    w.cut_off(0);
+    w.tell_later(0, "alice", "drop o-1; retire o-1", &[]);
+    w
+}
+
+/// What is under way in A is done, in a group of its own or in that of the request.
+fn ask_alices_kernel(w: &mut Worlds, committed_before: bool, request: Request) {
+    if committed_before {
+        w.run();
+    }
+    while w.stages[0].step().expect("the node goes on") {}
+    w.stages[0].ask_later(request);
+}
+
 /// Alice has two objects of bob and lets go of one; then A forgets B, twice, before B greets.
 #[test]
 fn who_is_forgotten_twice_before_it_greets_keeps_nothing() {
     for committed_between in [true, false] {
-        let mut w = two();
-        w.tell(1, "bob", "hold o-1 strong; send o-1 take(o+5, o+6)", &[]);
-        w.settle_down();
-        w.stages[1].told();
-        w.up = false;
-        w.cut_off(0);
-        // One was let go of just before.
-        w.tell_later(0, "alice", "drop o-1; retire o-1", &[]);
+        let mut w = one_of_two_is_let_go_of();
         for _ in 0..2 {
-            if committed_between {
-                w.run();
-            }
-            while w.stages[0].step().expect("the node goes on") {}
-            w.stages[0].ask_later(Request::ForgetPeer(peer(1)));
+            ask_alices_kernel(&mut w, committed_between, Request::ForgetPeer(peer(1)));
         }
         w.up = true;
         w.settle_down();
@@ -277,18 +287,8 @@ fn who_is_forgotten_twice_before_it_greets_keeps_nothing() {
 #[test]
 fn what_was_let_go_of_and_perhaps_not_heard_is_told_after_giving_up() {
     for committed_between in [true, false] {
-        let mut w = two();
-        w.tell(1, "bob", "hold o-1 strong; send o-1 take(o+5, o+6)", &[]);
-        w.settle_down();
-        w.stages[1].told();
-        w.up = false;
-        w.cut_off(0);
-        w.tell_later(0, "alice", "drop o-1; retire o-1", &[]);
-        if committed_between {
-            w.run();
-        }
-        while w.stages[0].step().expect("the node goes on") {}
-        w.stages[0].ask_later(Request::GiveUp(peer(1)));
+        let mut w = one_of_two_is_let_go_of();
+        ask_alices_kernel(&mut w, committed_between, Request::GiveUp(peer(1)));
         w.run();
         w.up = true;
         w.tell(0, "alice", "send o-2 ping()", &[]);

@@ -40,6 +40,21 @@ async fn carries(from: &mut Host, line: &Line, to: &mut Host, at: &Line) {
     assert_eq!(to.received(at.connection).await, b"still here");
 }
 
+/// There is room now, which the relay may not have noticed yet.
+async fn gets_a_place(host: &mut Host) {
+    let mut waits = true;
+    while waits {
+        host.handle.wake();
+        waits = host
+            .wait("an answer", |event| match event {
+                Event::RelayReserved { .. } => Some(false),
+                Event::RelayLost { .. } => Some(true),
+                _ => None,
+            })
+            .await;
+    }
+}
+
 #[tokio::test]
 async fn places_are_limited() {
     let usual = RelayLimits::default;
@@ -56,18 +71,7 @@ async fn places_are_limited() {
         refused(&mut second).await;
         assert!(!second.has_passed(|event| matches!(event, Event::RelayReserved { .. })), "{limits:?}");
         first.handle.shutdown().await;
-        // The relay may not have noticed yet.
-        let mut waits = true;
-        while waits {
-            second.handle.wake();
-            waits = second
-                .wait("an answer", |event| match event {
-                    Event::RelayReserved { .. } => Some(false),
-                    Event::RelayLost { .. } => Some(true),
-                    _ => None,
-                })
-                .await;
-        }
+        gets_a_place(&mut second).await;
     }
 }
 
@@ -89,17 +93,7 @@ async fn who_does_not_come_up_makes_room_for_others() {
     let silent = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     let mut host = at_relay(2, &at);
     refused(&mut host).await;
-    let mut waits = true;
-    while waits {
-        host.handle.wake();
-        waits = host
-            .wait("an answer", |event| match event {
-                Event::RelayReserved { .. } => Some(false),
-                Event::RelayLost { .. } => Some(true),
-                _ => None,
-            })
-            .await;
-    }
+    gets_a_place(&mut host).await;
     drop(silent);
 }
 
