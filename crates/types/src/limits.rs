@@ -26,6 +26,10 @@ pub struct KernelLimits {
     pub process_deaths_per_item: u32,
     /// Rows of a terminated vat's state that one turn deletes.
     pub cleanup_rows_per_turn: usize,
+    /// Settled promises that may be in rings at which it is looked for rings at once. Fewer wait until the kernel is idle.
+    pub ring_suspects: usize,
+    /// Rows of promises that one turn reads, once after the kernel has begun, to see which may be in rings.
+    pub ring_rows_per_turn: usize,
     /// Messages that wait for one peer. Further calls are rejected with `QUEUE_FULL`; notifications always fit.
     pub remote_outbox_messages: u64,
     /// Bytes of messages that wait for one peer, treated like `remote_outbox_messages`.
@@ -83,6 +87,8 @@ impl Default for KernelLimits {
             deliveries_per_reap: 1_000,
             process_deaths_per_item: 3,
             cleanup_rows_per_turn: 1_000,
+            ring_suspects: 10_000,
+            ring_rows_per_turn: 10_000,
             remote_outbox_messages: 1_000_000,
             remote_outbox_bytes: 1 << 30,
             remote_reserved_messages: 20_000_000,
