@@ -34,17 +34,6 @@ pub struct Pattern {
     pub cast: &'static [(&'static str, &'static str)],
     /// What happens.
     pub script: Vec<Step>,
-    /// What is left in the end.
-    pub leaves: Leaves,
-}
-
-/// What a pattern leaves in the stores when everybody has let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaves {
-    /// Nothing: every table is as long as it was.
-    Nothing,
-    /// Promises that name each other (G15: such rings are not collected).
-    Rings,
 }
 
 /// One thing that a host does.
