@@ -18,7 +18,7 @@ use futures::StreamExt;
 use libp2p::core::transport::{ListenerId, TransportError};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId as Dial, DialError, Stream, Swarm, SwarmEvent};
+use libp2p::swarm::{ConnectionId as Carrier, DialError, Stream, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, ping, relay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub(crate) struct Driver {
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay {
     /// Our dials.
-    dials: BTreeMap<Dial, PeerId>,
+    dials: BTreeMap<Carrier, PeerId>,
     /// Peers with whom a stream is being opened.
     opening: BTreeSet<PeerId>,
     /// Of these, those with whom a direct stream is to replace a relayed one.
@@ -71,6 +71,8 @@ pub(crate) struct Live {
     peer: PeerId,
     side: Side,
     path: Path,
+    /// The transport connection that carries it.
+    on: Carrier,
     /// Whether a frame has arrived on it: it works.
     heard: bool,
 }
@@ -252,8 +254,8 @@ impl Driver {
         let now = Instant::now();
         match *news {
             LineNews::NoLongerHalfOpen(peer) => self.peers.half_open_ended(peer),
-            LineNews::Live(peer, connection, side, path) => {
-                self.live.insert(connection, Live { peer, side, path, heard: false });
+            LineNews::Live { peer, connection, side, path, on } => {
+                self.live.insert(connection, Live { peer, side, path, on, heard: false });
                 self.peers.live(now, peer, connection);
                 self.straighten(now, peer);
                 self.tell_found(peer);
@@ -296,14 +298,14 @@ impl Driver {
 
     fn stream_news(&mut self, news: StreamNews) {
         match news {
-            StreamNews::Opened { peer, stream, wire, path } => {
+            StreamNews::Opened { peer, on, stream, wire, path } => {
                 self.under_way.opening.remove(&peer);
                 // The direct way may have gone meanwhile; another detour is of no use.
                 let upgrading = self.under_way.upgrading.remove(&peer) && path == Path::Direct;
                 // Meanwhile the peer may have come to us, or the host may have changed its mind: a stream without a byte
                 // is dropped, which peers take for nothing.
                 if (upgrading || self.peers.is_dialling(peer)) && self.peers.has_room(peer) {
-                    self.start_line(stream, peer, Side::Dialler, wire, path);
+                    self.start_line(stream, (peer, on), Side::Dialler, wire, path);
                 }
             }
             StreamNews::NotOpened { peer, why } => {
@@ -311,10 +313,10 @@ impl Driver {
                 self.under_way.upgrading.remove(&peer);
                 self.dial_failed(peer, why);
             }
-            StreamNews::Inbound { peer, stream, wire, path } => {
+            StreamNews::Inbound { peer, on, stream, wire, path } => {
                 // A refused stream is dropped: nothing of it was accepted, so nothing is lost.
                 if self.peers.take_stream(Instant::now(), peer).is_ok() {
-                    self.start_line(stream, peer, Side::Listener, wire, path);
+                    self.start_line(stream, (peer, on), Side::Listener, wire, path);
                 }
             }
             StreamNews::DirectWay { peer } => {
@@ -325,7 +327,7 @@ impl Driver {
     }
 
     /// A peer says where it can be reached. Nobody needs to know while there is no line with it.
-    fn identified(&mut self, connection: Dial, peer: PeerId, addresses: &[Multiaddr]) {
+    fn identified(&mut self, connection: Carrier, peer: PeerId, addresses: &[Multiaddr]) {
         if self.swarm.behaviour_mut().streams.told(connection, addresses, self.reach) {
             self.tell_found(peer);
         }
@@ -338,10 +340,10 @@ impl Driver {
         }
     }
 
-    fn start_line(&mut self, stream: Stream, peer: PeerId, side: Side, wire: Wire, path: Path) {
+    fn start_line(&mut self, stream: Stream, (peer, on): (PeerId, Carrier), side: Side, wire: Wire, path: Path) {
         let (limits, inbox, news) = (self.limits.clone(), self.inbox.clone(), self.line_news.0.clone());
         let lines = Arc::clone(&self.lines);
-        let line = Line { stream, peer, side, wire, path, limits, inbox, news };
+        let line = Line { stream, peer, side, wire, path, on, limits, inbox, news };
         self.tasks.spawn(line.run(move |end| lines.enter(end)));
     }
 
@@ -360,13 +362,10 @@ impl Driver {
                 identify::Event::Received { connection_id, peer_id, info }
                 | identify::Event::Pushed { connection_id, peer_id, info },
             )) => self.identified(connection_id, peer_id, &info.listen_addrs),
-            // A peer that does not answer is gone, whatever its network says.
-            SwarmEvent::Behaviour(StackEvent::Ping(ping::Event {
-                connection,
-                result: Err(ping::Failure::Timeout),
-                ..
-            })) => {
-                self.swarm.close_connection(connection);
+            SwarmEvent::Behaviour(StackEvent::Ping(ping::Event { connection, result: Err(failure), .. }))
+                if is_silence(&failure) =>
+            {
+                self.fell_silent(connection);
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
                 self.under_way.dials.remove(&connection_id);
@@ -397,6 +396,18 @@ impl Driver {
         }
     }
 
+    /// A peer that does not answer is gone, whatever its network says. Its lines are ended here: they would not notice
+    /// that what carries them is closed from this side. Nothing more is opened on it, for to close it may take a while.
+    fn fell_silent(&mut self, on: Carrier) {
+        for (connection, _) in self.live.iter().filter(|(_, line)| line.on == on) {
+            if let Some(line) = self.lines.get(*connection) {
+                line.end(Gone::Silent);
+            }
+        }
+        self.swarm.behaviour_mut().streams.gone(on);
+        self.swarm.close_connection(on);
+    }
+
     fn listener_closed(&mut self, listener: ListenerId, addresses: Vec<Multiaddr>, why: Option<String>) {
         for address in addresses {
             self.news.tell(Event::NotListening { address: self.complete(address), why: why.clone() });
@@ -414,6 +425,13 @@ impl Driver {
         let address = if ends_with_us { address } else { address.with(Protocol::P2p(us)) };
         address.to_string()
     }
+}
+
+/// Whether a failed ping means that nobody answers. The first failure in a row is never told, and after it a new stream is
+/// opened: on a connection that has died it is that which fails, and no ping runs out of time any more. A peer that knows
+/// no pings may well be there.
+pub(crate) fn is_silence(failure: &ping::Failure) -> bool {
+    !matches!(failure, ping::Failure::Unsupported)
 }
 
 /// Chance for a wait. Without the system's randomness waits are long, which is safe.

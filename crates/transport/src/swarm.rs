@@ -5,7 +5,7 @@
 
 use crate::addresses::Reach;
 use crate::alias::Aliased;
-use crate::config::{TransportConfig, TransportLimits};
+use crate::config::{TransportConfig, TransportLimits, pings};
 use crate::gate::{Gate, Rules};
 use crate::pieces::InPieces;
 use crate::streams::Streams;
@@ -52,7 +52,7 @@ pub(crate) fn swarm(keypair: &Keypair, config: &TransportConfig, rules: &Rules) 
         limits: connection_limits::Behaviour::new(connection_limits(limits)),
         streams: Streams::new(config.protocols, limits.inbound_connections()),
         identify: identify(keypair.public()),
-        ping: ping::Behaviour::default(),
+        ping: ping::Behaviour::new(pings(limits.ping_interval_millis, limits.ping_millis)),
         relay,
         dcutr: dcutr::Behaviour::new(us),
     };
@@ -127,13 +127,13 @@ where
     let mut muxing = yamux::Config::default();
     muxing.set_max_num_streams(SUBSTREAMS);
     let muxed = inner.upgrade(Version::V1Lazy).authenticate(noise.clone()).multiplex(InPieces(muxing));
-    muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased(muxer)))).boxed()
+    muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased::new(muxer)))).boxed()
 }
 
 /// QUIC, which brings security and streams of its own.
 fn datagrams(keypair: &Keypair, rules: &Rules) -> Boxed<(PeerId, StreamMuxerBox)> {
     let quic = Gate::new(quic::tokio::Transport::new(quic::Config::new(keypair)), rules.clone());
-    quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased(muxer)))).boxed()
+    quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased::new(muxer)))).boxed()
 }
 
 fn tcp_behind(rules: &Rules) -> Gate<tcp::tokio::Transport> {
