@@ -204,10 +204,7 @@ impl Driver {
 
     fn dial(&mut self, peer: PeerId) {
         if !self.peers.has_room(peer) {
-            self.peers.postpone(Instant::now(), peer, NO_ROOM);
-            let why = "there is no room for another connection".to_owned();
-            self.news.tell(Event::DialFailed { peer: peer.to_string(), why, retry_in: NO_ROOM });
-            return;
+            return self.no_room(peer);
         }
         if self.open_stream(peer) {
             return;
@@ -225,6 +222,13 @@ impl Driver {
             self.under_way.dials.remove(&dial);
             self.dial_failed(peer, told(&error));
         }
+    }
+
+    /// The wish stands: it is tried again soon.
+    fn no_room(&mut self, peer: PeerId) {
+        self.peers.postpone(Instant::now(), peer, NO_ROOM);
+        let why = "there is no room for another connection".to_owned();
+        self.news.tell(Event::DialFailed { peer: peer.to_string(), why, retry_in: NO_ROOM });
     }
 
     /// Opens a stream on a connection that there is; false if there is none.
@@ -304,7 +308,11 @@ impl Driver {
                 let upgrading = self.under_way.upgrading.remove(&peer) && path == Path::Direct;
                 // Meanwhile the peer may have come to us, or the host may have changed its mind: a stream without a byte
                 // is dropped, which peers take for nothing.
-                if (upgrading || self.peers.is_dialling(peer)) && self.peers.has_room(peer) {
+                let is_dialling = self.peers.is_dialling(peer);
+                if is_dialling && !self.peers.has_room(peer) {
+                    // While it was dialled, others have come.
+                    self.no_room(peer);
+                } else if is_dialling || upgrading && self.peers.has_room(peer) {
                     self.start_line(stream, (peer, on), Side::Dialler, wire, path);
                 }
             }
