@@ -21,7 +21,7 @@ pub(crate) fn cannot_listen(address: &impl ToString, error: &dyn std::error::Err
     let mut why = chain(error);
     let advice = match system_error(&why).map(|error| error.kind()) {
         Some(ErrorKind::AddrInUse) => {
-            "; another program listens there, perhaps another kernel: end it, or listen on another port (/tcp/0 and \
+            "; another program listens there, perhaps another kernel, or the port is given twice: end it, or listen on another port (/tcp/0 and \
              /udp/0 are any free one)"
         }
         Some(ErrorKind::AddrNotAvailable) => {

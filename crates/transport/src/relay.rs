@@ -5,10 +5,10 @@
 //! that the reference uses it too. A circuit that reaches a limit is cut, which its ends survive as they survive any lost
 //! connection.
 
-use crate::causes;
 use crate::config::pings;
 use crate::driver::is_silence;
 use crate::given;
+use crate::listen::listen_on;
 use crate::start::{StartError, keypair};
 use crate::swarm::{identify, relay_transport, swarm_config};
 use futures::StreamExt;
@@ -156,8 +156,7 @@ pub fn serve(config: &RelayConfig) -> Result<RelayServer, StartError> {
         swarm.add_external_address(address);
     }
     for text in &config.listen {
-        let listened = swarm.listen_on(given::listen(text, us)?);
-        listened.map_err(|error| causes::cannot_listen(text, &error))?;
+        listen_on(&mut swarm, &given::listen(text, us)?)?;
     }
     let (events, taken) = mpsc::channel(MAX_EVENTS);
     let (stop, stopped) = oneshot::channel();

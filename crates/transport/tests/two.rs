@@ -373,6 +373,23 @@ async fn who_is_sought_is_found() {
 }
 
 #[tokio::test]
+async fn a_port_is_not_shared() {
+    let mut a = Host::new(1, &["/ip4/127.0.0.1/tcp/0"]);
+    let address = a.address().await;
+    let bare = address.split("/p2p/").next().expect("an address");
+    let everywhere = bare.replace("127.0.0.1", "0.0.0.0");
+    for taken in [bare.to_owned(), format!("{bare}/ws"), everywhere] {
+        let refused = start(&config(2, &[&taken])).map(|_| ()).expect_err("somebody else listens there").to_string();
+        assert!(refused.contains("another program listens there") && refused.contains(&taken), "{refused}");
+    }
+    let mut b = Host::new(2, &["/ip4/127.0.0.1/tcp/0"]);
+    introduce(&mut b, &mut a, &address).await;
+    // Once the other one has gone, it is free, although a connection has just ended there.
+    a.handle.shutdown().await;
+    Host::new(3, &[bare]);
+}
+
+#[tokio::test]
 async fn bad_configurations_are_told() {
     let with = |listen: &[&str], relays: &[&str]| {
         let relays = relays.iter().map(ToString::to_string).collect();
