@@ -25,18 +25,26 @@ pub fn identity(args: &IdentityArgs) -> Result<(), End> {
         IdentityAction::Show => tell_peer(&load_for(&file)?, args.place.json),
         IdentityAction::Backup => backup(&load_for(&file)?, args.place.json),
         IdentityAction::Restore(how) => restore(home, how, args.place.json),
+        // A folder that was mistyped is not taken for a kernel that has become somebody else.
+        IdentityAction::Renew { .. } if !has_kernel(home) => Err(End::Error(format!(
+            "there is neither an identity nor a store in {}; name the directory given to `sturdy run` with --home",
+            home.display()
+        ))),
         IdentityAction::Renew { yes: false } => Err(End::Error(
             "the kernel becomes somebody else: its conversations end, and the URLs that it has issued lead nowhere; if that \
              is meant, say --yes"
                 .to_owned(),
         )),
         IdentityAction::Renew { yes: true } => {
-            make_folder(&file)?;
             let identity = new_identity().map_err(End::of)?;
             become_another(home, &file, &identity)?;
             tell_peer(&identity, args.place.json)
         }
     }
+}
+
+fn has_kernel(home: &Path) -> bool {
+    home.join("store").exists() || fs::symlink_metadata(identity_file(home)).is_ok()
 }
 
 fn tell_peer(identity: &Identity, json: bool) -> Result<(), End> {

@@ -298,6 +298,10 @@ fn what_is_not_there_is_told() {
         assert!(told.contains("there is no store in home"), "{arguments:?}: {told}");
     }
     assert!(bad(&command(&place, &["identity", "show"])).contains("there is no identity file"));
+    for arguments in [&["identity", "renew", "--yes"][..], &["identity", "renew"]] {
+        let told = bad(&command(&place, arguments));
+        assert!(told.contains("neither an identity nor a store in home"), "{told}");
+    }
     assert!(bad(&command(&place, &["store", "restore", "nothing"])).contains("holds no store"));
     assert!(!place.home().exists());
 }
