@@ -9,7 +9,10 @@ use crate::out::{self, End};
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
-use sturdy_daemon::{LookError, RestError, RestingKernel, identity_file, last_peer, make_private_dir, new_identity};
+use sturdy_daemon::{
+    IdentityError, LookError, RestError, RestingKernel, identity_file, last_peer, load_identity, make_private_dir,
+    new_identity,
+};
 use sturdy_identity::{Identity, LoadError, create, load, replace};
 use sturdy_types::json_string;
 use zeroize::Zeroizing;
@@ -22,8 +25,8 @@ pub fn identity(args: &IdentityArgs) -> Result<(), End> {
     let home = &args.place.home;
     let file = identity_file(home);
     match &args.action {
-        IdentityAction::Show => tell_peer(&load_for(&file)?, args.place.json),
-        IdentityAction::Backup => backup(&load_for(&file)?, args.place.json),
+        IdentityAction::Show => tell_peer(&load_for(home)?, args.place.json),
+        IdentityAction::Backup => backup(&load_for(home)?, args.place.json),
         IdentityAction::Restore(how) => restore(home, how, args.place.json),
         // A folder that was mistyped is not taken for a kernel that has become somebody else.
         IdentityAction::Renew { .. } if !has_kernel(home) => Err(End::Error(format!(
@@ -59,9 +62,9 @@ pub fn renew(file: &Path) -> Result<String, End> {
     Ok(identity.peer_id().to_string())
 }
 
-fn load_for(file: &Path) -> Result<Identity, End> {
-    load(file).map_err(|error| match error {
-        LoadError::Missing(file) => End::Error(format!(
+fn load_for(home: &Path) -> Result<Identity, End> {
+    load_identity(home).map_err(|error| match error {
+        IdentityError::Load(LoadError::Missing(file)) => End::Error(format!(
             "there is no identity file {}; the first `sturdy run … --listen` makes one, and `sturdy identity restore` \
              makes one from words",
             file.display()

@@ -388,6 +388,9 @@ fn an_identity_that_is_lost_is_not_replaced_without_a_word() {
     std::fs::remove_file(place.home().join("identity")).unwrap();
     let refused = bad(&place.run("vat.js", &listen));
     assert!(refused.contains(peer.trim()) && refused.contains("identity restore"), "{refused}");
+    for action in ["show", "backup"] {
+        assert_eq!(bad(&command(&place, &["identity", action])), refused, "as long as it is lost, all say so");
+    }
     assert!(!place.home().join("identity").exists());
     good(&place.run("vat.js", &["--call", "vat.next()"])); // without a network nobody asks who it is
     let refused = bad(&place.pipe("vat.js", &[], ":url issue vat\n"));
