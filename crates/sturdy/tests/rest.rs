@@ -460,3 +460,18 @@ fn a_relay_listens_until_a_signal() {
         assert!(bad(&refused).contains(told), "{}", text(&refused.stderr));
     }
 }
+
+#[test]
+fn what_is_no_identity_is_no_relays_key() {
+    let _alone = alone();
+    let place = Place::new();
+    place.write("vat.js", VAT);
+    std::fs::create_dir(place.path().join("folder")).unwrap();
+    for (path, why) in [("vat.js", "vat.js is no identity file"), ("folder", "folder is no file")] {
+        // It may be open to all, and stays so.
+        std::fs::set_permissions(place.path().join(path), Permissions::from_mode(0o755)).unwrap();
+        let refused = place.command(&["relay", "--listen", "/ip4/127.0.0.1/tcp/0", "--key", path]).output().unwrap();
+        let told = bad(&refused);
+        assert!(told.contains(why) && !told.contains("chmod"), "{told}");
+    }
+}
