@@ -117,7 +117,7 @@ fn note_peer(home: &Path, peer: &str) {
 }
 
 /// The identity in this file; made, with the folder that it lies in, if there is none.
-pub fn load_or_create_identity(file: &Path) -> Result<Identity, IdentityError> {
+fn load_or_create_identity(file: &Path) -> Result<Identity, IdentityError> {
     match load(file) {
         Err(LoadError::Missing(_)) => {}
         found => return Ok(found?),

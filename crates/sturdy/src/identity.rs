@@ -177,7 +177,8 @@ fn read_identity(text: &str) -> Result<Identity, End> {
     Identity::from_mnemonic(text).map_err(End::of)
 }
 
-fn make_folder(file: &Path) -> Result<(), End> {
+/// The folder that an identity file is to lie in.
+pub fn make_folder(file: &Path) -> Result<(), End> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_private_dir(folder).map_err(|error| End::Error(format!("{}: {error}", folder.display())))
 }

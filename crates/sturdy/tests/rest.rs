@@ -462,6 +462,21 @@ fn a_relay_listens_until_a_signal() {
 }
 
 #[test]
+fn a_relay_that_cannot_begin_leaves_nothing() {
+    let _alone = alone();
+    let place = Place::new();
+    for listen in ["bad", "/ip4/192.0.2.1/tcp/1"] {
+        bad(&place.command(&["relay", "--listen", listen]).output().unwrap());
+    }
+    for limit in ["--connections", "--places", "--circuits", "--circuit-bytes", "--circuit-secs"] {
+        let refused = place.command(&["relay", "--listen", "/ip4/127.0.0.1/tcp/0", limit, "0"]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "it would join nobody: {refused:?}");
+        assert!(text(&refused.stderr).contains(limit), "{refused:?}");
+    }
+    assert!(!place.path().join(".sturdy").exists());
+}
+
+#[test]
 fn what_is_no_identity_is_no_relays_key() {
     let _alone = alone();
     let place = Place::new();
