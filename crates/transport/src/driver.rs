@@ -4,7 +4,7 @@
 //! dropped. Not here: decisions about peers (`peers`) and relays (`relays`), the bytes (`line`).
 
 use crate::addresses::{Reach, candidates};
-use crate::causes::chain;
+use crate::causes::{TOLD_REASONS, chain, of_dial};
 use crate::config::TransportLimits;
 use crate::event::{Event, Gone, News, Path, Side, Wire};
 use crate::handle::{Command, Lines};
@@ -15,7 +15,7 @@ use crate::streams::StreamNews;
 use crate::swarm::{Stack, StackEvent};
 use crate::wake::Clocks;
 use futures::StreamExt;
-use libp2p::core::transport::{ListenerId, TransportError};
+use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId as Carrier, DialError, Stream, Swarm, SwarmEvent};
@@ -31,8 +31,6 @@ use tokio::task::JoinSet;
 const TICK: Duration = Duration::from_secs(15);
 /// How long a dial waits for room.
 const NO_ROOM: Duration = Duration::from_secs(1);
-/// Reasons of one failed dial that are told.
-const TOLD_REASONS: usize = 4;
 
 pub(crate) struct Driver {
     pub(crate) swarm: Swarm<Stack>,
@@ -220,7 +218,8 @@ impl Driver {
         self.under_way.dials.insert(dial, peer);
         if let Err(error) = self.swarm.dial(options) {
             self.under_way.dials.remove(&dial);
-            self.dial_failed(peer, told(&error));
+            let why = self.told(&error);
+            self.dial_failed(peer, why);
         }
     }
 
@@ -241,6 +240,11 @@ impl Driver {
             self.under_way.opening.insert(peer);
         }
         asked
+    }
+
+    fn told(&self, error: &DialError) -> String {
+        let ours: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
+        of_dial(error, *self.swarm.local_peer_id(), &ours)
     }
 
     fn dial_failed(&mut self, peer: PeerId, why: String) {
@@ -383,12 +387,14 @@ impl Driver {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 if let Some(peer) = peer_id {
-                    self.relays.not_reached(peer, &told(&error));
+                    let why = self.told(&error);
+                    self.relays.not_reached(peer, &why);
                 }
                 let dialled = self.under_way.dials.remove(&connection_id);
                 // With another connection up meanwhile, the stream on it decides.
                 if let Some(peer) = dialled.filter(|peer| !self.under_way.opening.contains(peer)) {
-                    self.dial_failed(peer, told(&error));
+                    let why = self.told(&error);
+                    self.dial_failed(peer, why);
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
@@ -445,24 +451,4 @@ pub(crate) fn is_silence(failure: &ping::Failure) -> bool {
 /// Chance for a wait. Without the system's randomness waits are long, which is safe.
 fn chance() -> u64 {
     getrandom::u64().unwrap_or(u64::MAX)
-}
-
-fn told(error: &DialError) -> String {
-    let failures = match error {
-        DialError::Transport(failures) => failures,
-        DialError::WrongPeerId { obtained, address } => {
-            // The address may name who was expected.
-            let at = address.to_string();
-            let at = at.split("/p2p/").next().unwrap_or_default();
-            return format!(
-                "somebody else answers at {at}: {obtained}; whoever was there has another identity now, or has gone"
-            );
-        }
-        _ => return chain(error),
-    };
-    let told = failures.iter().take(TOLD_REASONS).map(|(address, error)| match error {
-        TransportError::MultiaddrNotSupported(_) => format!("{address}: it cannot be dialled, or is out of reach"),
-        TransportError::Other(error) => format!("{address}: {}", chain(error)),
-    });
-    told.collect::<Vec<_>>().join("; ")
 }

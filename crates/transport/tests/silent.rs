@@ -28,9 +28,9 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((here, _)) = listener.accept().await {
                 let Ok(there) = TcpStream::connect(("127.0.0.1", target)).await else { continue };
-                let ((from_here, to_here), (from_there, to_there)) = (here.into_split(), there.into_split());
-                tokio::spawn(hand_on(from_here, to_there, is_silent.clone()));
-                tokio::spawn(hand_on(from_there, to_here, is_silent.clone()));
+                let (calls, answers) = (here.into_split(), there.into_split());
+                tokio::spawn(hand_on(calls.0, answers.1, is_silent.clone()));
+                tokio::spawn(hand_on(answers.0, calls.1, is_silent.clone()));
             }
         });
         Self { port, silent }
@@ -61,7 +61,7 @@ async fn hand_on(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut silent: wa
         }
     }
     // Both ends stay open.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Asks often whether peers are there, and leaves nobody because he takes nothing.
