@@ -73,11 +73,12 @@ pub enum Protocols {
 pub struct TransportLimits {
     /// Bytes of one frame, at most [`MAX_FRAME_BYTES`]. A longer one closes its connection.
     pub frame_bytes: usize,
-    /// Connections at once, of all peers. More are refused, and our own dials wait.
+    /// Connections at once, of all peers. More are refused, and our own dials wait. A quarter of them is only for peers
+    /// that the host has asked for.
     pub connections: usize,
     /// Connections at once with one peer.
     pub connections_per_peer: usize,
-    /// Streams that peers have opened and said nothing on.
+    /// Streams that peers have opened and said nothing on. A quarter of them as well.
     pub half_open_streams: usize,
     /// The same for one peer.
     pub half_open_streams_per_peer: usize,
@@ -167,6 +168,11 @@ impl Default for TransportLimits {
 }
 
 impl TransportLimits {
+    /// What is left of a limit for peers that the host has not asked for.
+    pub(crate) const fn for_strangers(limit: usize) -> usize {
+        limit - limit / 4
+    }
+
     pub(crate) fn dials_per_peer(&self) -> Rate {
         Rate { capacity: self.dials_per_minute_per_peer, period: Duration::from_mins(1) }
     }

@@ -77,10 +77,13 @@ pub(crate) fn identify(key: PublicKey) -> identify::Behaviour {
 
 fn connection_limits(limits: &TransportLimits) -> connection_limits::ConnectionLimits {
     let at_most = |count: usize| Some(u32::try_from(count).unwrap_or(u32::MAX));
+    let own_dials = limits.connections - TransportLimits::for_strangers(limits.connections);
     connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(at_most(limits.half_open_streams))
         .with_max_pending_outgoing(at_most(limits.dials_at_once + 2 * limits.relays))
-        .with_max_established(at_most(limits.connections + SPARE_CONNECTIONS))
+        // Whoever comes never takes the room for our own dials.
+        .with_max_established_incoming(at_most(limits.connections + SPARE_CONNECTIONS))
+        .with_max_established(at_most(limits.connections + SPARE_CONNECTIONS + own_dials))
         .with_max_established_per_peer(at_most(limits.connections_per_peer))
 }
 
