@@ -35,7 +35,7 @@ pub use death::{GroupState, group_state_at_death};
 pub use facet::FACET_SERVICE;
 pub use handle::{Handle, IssuedUrl, Lasting, PeerView, RefInfo, RefOwner, RequestError, Settled, Stats};
 pub use heaps::{MakeRuntimes, Runtimes};
-pub use identity::{IdentityError, identity_file, last_peer, load_or_create_identity, new_identity};
+pub use identity::{IdentityError, identity_file, last_peer, load_identity, new_identity};
 pub use look::{LookError, StoreView};
 pub use network::{LinkInfo, NetworkConfig, NetworkInfo, NetworkNews, NetworkSwitch, Way};
 pub use rest::{ResetReport, RestError, RestingKernel};

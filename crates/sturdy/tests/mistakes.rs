@@ -102,6 +102,10 @@ fn a_failing_call_is_told_and_the_others_go_on() {
     let command = place.run("vat.js", &["--call", ":peers"]);
     assert!(text(&command.stderr).contains("commands are for the prompt or a pipe"), "{}", text(&command.stderr));
     assert_eq!(command.status.code(), Some(1));
+    // A variable of a shell that is not set would make all calls the same one.
+    let nameless = place.run("vat.js", &["--call", "root.hello()", "--request-id", ""]);
+    assert_eq!(nameless.status.code(), Some(2), "{nameless:?}");
+    assert!(text(&nameless.stderr).contains("--request-id"), "{nameless:?}");
     let elsewhere = place.pipe("vat.js", &[], ":reset\n:identity show\n:relay\n");
     let told = text(&elsewhere.stderr);
     for hint in ["`sturdy reset` does that", "`sturdy identity` does that", "`sturdy relay` does that"] {
