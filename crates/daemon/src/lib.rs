@@ -16,6 +16,7 @@ mod facet;
 mod handle;
 mod heaps;
 mod identity;
+mod inspect;
 mod kernel_loop;
 mod look;
 mod network;

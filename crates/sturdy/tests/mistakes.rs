@@ -114,6 +114,43 @@ fn a_failing_call_is_told_and_the_others_go_on() {
 }
 
 #[test]
+fn a_request_id_that_another_call_has_is_told() {
+    let place = Place::new();
+    place.write(
+        "vat.js",
+        "import { makeDefaultExo } from '@metamask/kernel-utils/exo';
+export function buildRootObject(_powers, _parameters, baggage) {
+  if (!baggage.has('n')) baggage.init('n', 0);
+  return makeDefaultExo('Root', {
+    bootstrap() {},
+    add(by) { baggage.set('n', baggage.get('n') + by); return baggage.get('n'); },
+  });
+}
+",
+    );
+    place.write(
+        "two.json",
+        r#"{"bootstrap": "a", "vats": {"a": {"sourceSpec": "vat.js"}, "b": {"sourceSpec": "vat.js"}}}"#,
+    );
+    let add = |call: &str, id: &str| place.run("two.json", &["--call", call, "--request-id", id]);
+    let first = add("a.add(5)", "k1");
+    assert_eq!((text(&first.stdout).as_str(), text(&first.stderr).contains("before")), ("5\n", false));
+    // The same once more, or told something else: either way no call is made, and that is said.
+    for call in ["a.add(5)", "a.add(7)"] {
+        let again = add(call, "k1");
+        assert_eq!((text(&again.stdout).as_str(), again.status.code()), ("5\n", Some(0)), "{call}");
+        assert!(text(&again.stderr).contains("`k1` stands for a call that was made before"), "{call}: {again:?}");
+    }
+    let other = add("b.add(5)", "k1");
+    assert_eq!((text(&other.stdout).as_str(), other.status.code()), ("", Some(1)));
+    assert!(text(&other.stderr).contains("give it another id"), "{other:?}");
+    assert_eq!(
+        (text(&add("a.add(0)", "k2").stdout), text(&add("b.add(0)", "k3").stdout)),
+        ("5\n".into(), "0\n".into())
+    );
+}
+
+#[test]
 fn a_vat_without_end_is_ended_and_the_store_stays_sound() {
     let place = Place::new();
     place.write("vat.js", WORKING);
