@@ -151,6 +151,17 @@ export function buildRootObject(_powers, _parameters, baggage) {
 }
 
 #[test]
+fn a_relay_that_is_not_there_is_told_where_somebody_looks() {
+    let place = Place::new();
+    place.write("vat.js", WORKING);
+    let relay = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
+    let run = place.pipe("vat.js", &["--relay", relay], ":peers\n:url issue vat\n");
+    let told = text(&run.stdout);
+    assert!(told.contains(&format!("the relay {relay} has n")), "no place, or no answer yet: {told}");
+    assert!(text(&run.stderr).contains("nobody reaches this kernel at present"), "{}", text(&run.stderr));
+}
+
+#[test]
 fn a_vat_without_end_is_ended_and_the_store_stays_sound() {
     let place = Place::new();
     place.write("vat.js", WORKING);

@@ -3,8 +3,8 @@
 //! processes are killed with SIGKILL at random steps of the scripts.
 //!
 //! Each pattern is played undisturbed first, which also tells how many steps it takes, and then with kills: one of them in
-//! the short form, `STURDY_PATTERN_KILLS=50` makes a long one, `STURDY_SEED` repeats one. The seed decides who is killed
-//! and at which step; where exactly in a step a kill strikes is the machine's.
+//! the short form, `STURDY_PATTERN_KILLS=50` makes a long one, and `STURDY_SEED` repeats one of the same length. The seed
+//! decides who is killed and at which step; where exactly in a step a kill strikes is the machine's.
 
 #[path = "../../../sturdy/tests/common/chance.rs"]
 mod chance;
@@ -66,18 +66,22 @@ fn played(pattern: &Pattern, kernels: usize, language: Language, kill: Option<&K
     Ok(Run { steps, launch, attempts: played.attempts })
 }
 
-fn some_kill(chance: &mut Chance, kernels: usize, calm: &Run) -> Kill {
-    let one = usize::try_from(chance.below(kernels as u64)).expect("it is small");
+/// What chance says of one kill, drawn before anything is played: who plays first is the machine's.
+type Draw = [u64; 6];
+
+fn kill_of(draw: Draw, kernels: usize, calm: &Run) -> Kill {
+    let [all, victim, after, micros, anywhere, step] = draw;
+    let one = usize::try_from(victim % kernels as u64).expect("it is small");
     // Sometimes all: nobody is left who remembers anything but the stores.
-    let victims = if chance.below(5) == 0 { (0..kernels).collect() } else { vec![one] };
-    let moment = if chance.below(4) == 0 { Moment::After } else { Moment::During(chance.below(LIFE_US)) };
+    let victims = if all % 5 == 0 { (0..kernels).collect() } else { vec![one] };
+    let moment = if after % 4 == 0 { Moment::After } else { Moment::During(micros % LIFE_US) };
     // Launches are alike; the scripts are not.
-    let before = if chance.below(8) == 0 { 0 } else { calm.launch };
-    Kill { step: before + 1 + chance.below(calm.steps - before), victims, moment }
+    let before = if anywhere % 8 == 0 { 0 } else { calm.launch };
+    Kill { step: before + 1 + step % (calm.steps - before), victims, moment }
 }
 
-/// Plays a pattern undisturbed, and then so many times with a kill.
-fn with_kills(pattern: &Pattern, (kernels, language): (usize, Language), kills: u64, chance: &Mutex<Chance>) -> Tried {
+/// Plays a pattern undisturbed, and then with each of these kills.
+fn with_kills(pattern: &Pattern, (kernels, language): (usize, Language), draws: Vec<Draw>) -> Tried {
     let began = Instant::now();
     let mut tried = Tried::default();
     let calm = match played(pattern, kernels, language, None) {
@@ -85,8 +89,8 @@ fn with_kills(pattern: &Pattern, (kernels, language): (usize, Language), kills: 
         Err(failure) => return Tried { failures: vec![failure], ..tried },
     };
     let mut told = format!("{}: {calm:?} in {:?}", pattern.name, began.elapsed());
-    for _ in 0..kills {
-        let kill = some_kill(&mut chance.lock().expect("nobody has panicked"), kernels, &calm);
+    for draw in draws {
+        let kill = kill_of(draw, kernels, &calm);
         let began = Instant::now();
         let ended = played(pattern, kernels, language, Some(&kill));
         let _ = write!(told, "\n  {kill:?}: {ended:?} in {:?}", began.elapsed()); // writing to a String cannot fail
@@ -102,13 +106,17 @@ fn with_kills(pattern: &Pattern, (kernels, language): (usize, Language), kills: 
 
 fn everywhere(kernels: usize, language: Language) {
     let kills = std::env::var("STURDY_PATTERN_KILLS").map_or(1, |text| text.parse().expect("a number"));
-    let (patterns, chance, tried) = (Mutex::new(all()), Mutex::new(Chance::new()), Mutex::new(Tried::default()));
+    let mut chance = Chance::new();
+    let mut draws = || (0..kills).map(|_| Draw::default().map(|_| chance.below(u64::MAX))).collect::<Vec<Draw>>();
+    let patterns: Vec<(Pattern, Vec<Draw>)> = all().into_iter().map(|pattern| (pattern, draws())).collect();
+    let (patterns, tried) = (Mutex::new(patterns), Mutex::new(Tried::default()));
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 loop {
-                    let Some(pattern) = patterns.lock().expect("nobody has panicked").pop() else { return };
-                    let of_it = with_kills(&pattern, (kernels, language), kills, &chance);
+                    let next = patterns.lock().expect("nobody has panicked").pop();
+                    let Some((pattern, draws)) = next else { return };
+                    let of_it = with_kills(&pattern, (kernels, language), draws);
                     tried.lock().expect("nobody has panicked").add(of_it);
                 }
             });
