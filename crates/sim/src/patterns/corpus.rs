@@ -1,6 +1,6 @@
 //! The scripts. One function per pattern, in the order of `docs/patterns.md`.
 
-use super::{Ask, Expect, NOTHING, Pattern, Step};
+use super::{Ask, Expect, Leaves, NOTHING, Pattern, Step};
 use Expect::{Fails, Gives, Is};
 use Step::{Collect, Get, Pending, Restart, Revoke, Start};
 
@@ -38,7 +38,7 @@ fn call(to: &'static str, method: &'static str, args: &'static str, expect: Expe
 }
 
 fn pattern(name: &'static str, shows: &'static str, guarantees: &'static str, script: Vec<Step>) -> Pattern {
-    Pattern { name, shows, guarantees, cast: THREE, script }
+    Pattern { name, shows, guarantees, cast: THREE, script, leaves: Leaves::Nothing }
 }
 
 fn calls() -> Pattern {
@@ -237,7 +237,7 @@ fn vat_circle() -> Pattern {
 }
 
 fn promise_ring() -> Pattern {
-    pattern(
+    let pattern = pattern(
         "ring of promises",
         "two promises of different vats become values that name each other",
         "G12, G15",
@@ -247,7 +247,8 @@ fn promise_ring() -> Pattern {
             call("bob", "tie", "[]", NOTHING),
             Get("knot", Is(r#""tied""#)),
         ],
-    )
+    );
+    Pattern { leaves: Leaves::Rings, ..pattern }
 }
 
 fn membrane() -> Pattern {

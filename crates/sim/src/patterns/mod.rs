@@ -34,6 +34,17 @@ pub struct Pattern {
     pub cast: &'static [(&'static str, &'static str)],
     /// What happens.
     pub script: Vec<Step>,
+    /// What is left in the end.
+    pub leaves: Leaves,
+}
+
+/// What a pattern leaves in the stores when everybody has let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    /// Nothing: every table is as long as it was.
+    Nothing,
+    /// On one kernel nothing. On several, promises that a vat was told of and never asks about: it keeps them.
+    Rings,
 }
 
 /// One thing that a host does.
