@@ -34,12 +34,14 @@ impl Node {
         if let Some(remote) = self.store.get::<RemotesByPeer>(&peer)?
             && self.links.manners.refuses(now, remote)
         {
+            self.links.turned_away(&peer);
             self.held.push(Effect::HangUp { connection });
             return Ok(());
         }
         let before = standing_with(&self.store, self.store.incarnation(), &peer)?;
         let hello = hello(&self.store, self.store.incarnation(), &peer)?;
-        if !self.links.opened(now, connection, peer, side, before) {
+        if !self.links.opened(now, connection, &peer, side, before) {
+            self.links.turned_away(&peer);
             self.held.push(Effect::HangUp { connection });
         } else if side == Side::Dialler {
             let bytes = encode(&Packet::Handshake(hello)).into_bytes();

@@ -113,27 +113,42 @@ impl Links {
         &mut self,
         now: Millis,
         connection: ConnectionId,
-        peer: String,
+        peer: &str,
         side: Side,
         before: Option<Standing>,
     ) -> bool {
         if side == Side::Listener {
             let half_open = || self.open.values().filter(|link| link.is_half_open() && link.side == Side::Listener);
-            if half_open().count() >= HALF_OPEN || half_open().filter(|l| l.peer == peer).count() >= HALF_OPEN_PER_PEER
+            if half_open().count() >= HALF_OPEN
+                || half_open().filter(|link| link.peer == peer).count() >= HALF_OPEN_PER_PEER
             {
                 return false;
             }
         }
-        let link =
-            Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false, judged: false };
+        let link = Link {
+            peer: peer.to_owned(),
+            side,
+            before,
+            bound: None,
+            opened_at: now,
+            answered: false,
+            greeted: false,
+            judged: false,
+        };
         self.open.insert(connection, link);
         true
+    }
+
+    /// A connection of a peer is of no use from the start. The host dials nobody who is connected, so that connection has
+    /// ended its dialling: whoever was to be reached is dialled again.
+    pub(crate) fn turned_away(&mut self, peer: &str) {
+        self.wanted.extend(self.dialling.remove(peer).map(|dialled| dialled.remote));
     }
 
     pub(crate) fn closed(&mut self, connection: ConnectionId) -> Ended {
         let Some(link) = self.open.remove(&connection) else { return Ended::Otherwise };
         // A connection may end before it is bound: whoever was to be reached by it is dialled again.
-        self.wanted.extend(self.dialling.remove(&link.peer).map(|dialled| dialled.remote));
+        self.turned_away(&link.peer);
         match link.bound {
             Some(bound) => {
                 self.wanted.insert(bound.remote);
