@@ -271,6 +271,25 @@ fn a_connection_without_an_answer_is_a_failed_attempt() {
     assert!(w.info(1, 0).unreachable_since.is_some());
 }
 
+/// Both have dialled, they talk on one connection, and the other one ends before its handshake is over.
+#[test]
+fn who_is_talked_to_is_not_unreachable() {
+    const WEEK_MS: u64 = 7 * 86_400_000;
+    let mut w = two(&KernelLimits { give_up_after_ms: Some(WEEK_MS), ..KernelLimits::default() });
+    w.dial(1, 0);
+    w.break_line(w.newest());
+    assert_eq!(w.info(1, 0).unreachable_since, None);
+    failed(&mut w);
+    assert_eq!(w.info(1, 0).unreachable_since, None, "told late");
+    w.stages.iter_mut().for_each(|stage| stage.pass_time(WEEK_MS));
+    w.up = false;
+    w.cut_off(0);
+    w.tell(1, "bob", "ask o-1 wait() -> p+5", &[]);
+    failed(&mut w);
+    assert_eq!(w.info(1, 0).state, RemoteState::Open, "the first of its kind");
+    assert_eq!(w.info(1, 0).unreachable_since, Some(w.stages[1].now()));
+}
+
 #[test]
 fn a_closed_peer_is_refused_when_it_dials_and_after_a_restart() {
     let mut w = two(&KernelLimits::default());
