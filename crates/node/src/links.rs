@@ -198,7 +198,7 @@ impl Links {
 
     /// Connections whose handshake takes too long.
     pub(crate) fn overdue(&self, now: Millis) -> Vec<ConnectionId> {
-        let late = |link: &Link| link.is_half_open() && link.opened_at + HANDSHAKE_MS <= now;
+        let late = |link: &Link| link.is_half_open() && link.opened_at.saturating_add(HANDSHAKE_MS) <= now;
         self.open.iter().filter(|(_, link)| late(link)).map(|(connection, _)| *connection).collect()
     }
 
@@ -377,7 +377,7 @@ impl Links {
         let handshakes = self.open.values().filter(|link| link.is_half_open());
         talks
             .chain(gaps.filter_map(|(_, held)| held.gap_deadline()))
-            .chain(handshakes.map(|link| link.opened_at + HANDSHAKE_MS))
+            .chain(handshakes.map(|link| link.opened_at.saturating_add(HANDSHAKE_MS)))
             .chain(self.manners.deadline())
             .min()
     }
