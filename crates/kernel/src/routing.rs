@@ -10,7 +10,8 @@ use crate::event::Notice;
 use std::collections::BTreeSet;
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::{
-    Decider, Inbox, Item, ObjectRecord, Objects, Owner, PromiseQueue, PromiseState, Promises, VatCursor, VatCursors,
+    Decider, Inbox, Item, ObjectRecord, Objects, Owner, PromiseQueue, PromiseState, Promises, Subscriber, VatCursor,
+    VatCursors,
 };
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{CapData, Code, KRef, KernelError, Message, ObjectId, PromiseId, RemoteId, VatId};
@@ -173,7 +174,8 @@ impl Ctx<'_, '_> {
     /// Whether `id` is settled only by what follows from the message's own result: such a ring would wait for ever,
     /// and would outlive the vats that made it (G12, G15). Looks at what waits for the result, and at what waits for
     /// the results of that, and so on; nothing waits for the result of an ordinary message yet.
-    /// A chain built from its end would be walked again for each message, so a turn looks at a limited number.
+    /// What is withheld until it can be settled like a result waits for that as well. A chain built from its end would be
+    /// walked again for each message, so a turn looks at a limited number.
     fn waiting(&mut self, id: PromiseId, message: &Message<KRef>) -> Result<Waiting, Fault> {
         let mut next: Vec<PromiseId> = message.result.and_then(promise).into_iter().collect();
         let mut seen = BTreeSet::new();
@@ -181,11 +183,19 @@ impl Ctx<'_, '_> {
             if result == id {
                 return Ok(Waiting::ForItself);
             }
-            let Some(PromiseState::Unresolved { queue_head, queue_tail, .. }) =
+            let Some(PromiseState::Unresolved { queue_head, queue_tail, subscribers, .. }) =
                 self.get::<Promises>(&result)?.map(|promise| promise.state)
             else {
                 continue;
             };
+            for subscriber in subscribers {
+                let Subscriber::Remote(remote) = subscriber else { continue };
+                for (withheld, like) in self.withheld_like_others(remote)? {
+                    let Some(left) = self.waiting_left.checked_sub(1) else { return Ok(Waiting::TooMuch) };
+                    self.waiting_left = left;
+                    next.extend(Some(withheld).filter(|withheld| like == result && seen.insert(*withheld)));
+                }
+            }
             for index in queue_head..queue_tail {
                 let Some(left) = self.waiting_left.checked_sub(1) else { return Ok(Waiting::TooMuch) };
                 self.waiting_left = left;

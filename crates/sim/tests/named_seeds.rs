@@ -123,3 +123,16 @@ fn calls_that_wait_for_each_other_in_a_circle_end() {
 fn a_ring_of_promises_over_three_kernels_unfolds() {
     hold(&[22278]);
 }
+
+/// Two vats handed calls on, each to what the other's call results in, while a result that had come home from the peer was
+/// withheld: the circle went through the promise that stands in for it, and was not seen, so both calls waited for ever.
+#[test]
+fn a_circle_through_a_promise_that_came_home_is_seen() {
+    hold(&[40389]);
+}
+
+/// A fault of the world: when a peer is not listened to for a while, time passed faster than greetings were carried.
+#[test]
+fn a_peer_that_is_listened_to_again_is_met() {
+    hold(&[38515]);
+}

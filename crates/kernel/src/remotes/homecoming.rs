@@ -45,16 +45,22 @@ impl Ctx<'_, '_> {
     /// would wait for each other.
     pub(super) fn goes_in_circles(&self, remote: RemoteId, result: Option<PromiseId>) -> Result<bool, Fault> {
         let Some(mut id) = result else { return Ok(false) };
-        let likes = self.scan::<Withheld>(&remote)?.into_iter().filter_map(|((_, id), row)| match row.settlement {
-            Settlement::LikeThatOf(home) => Some((home, id)),
-            Settlement::Is { .. } => None,
-        });
-        let likes: BTreeMap<PromiseId, PromiseId> = likes.collect();
+        let likes = self.withheld_like_others(remote)?;
+        let likes: BTreeMap<PromiseId, PromiseId> = likes.into_iter().map(|(id, home)| (home, id)).collect();
         for _ in 0..HOMECOMINGS {
             let Some(before) = likes.get(&id) else { return Ok(false) };
             id = *before;
         }
         Ok(true)
+    }
+
+    /// Promises that will be settled like others, and these others, which the peer is told of when they are settled.
+    pub(crate) fn withheld_like_others(&self, remote: RemoteId) -> Result<Vec<(PromiseId, PromiseId)>, Fault> {
+        let likes = self.scan::<Withheld>(&remote)?.into_iter().filter_map(|((_, id), row)| match row.settlement {
+            Settlement::LikeThatOf(home) => Some((id, home)),
+            Settlement::Is { .. } => None,
+        });
+        Ok(likes.collect())
     }
 
     /// The peer has settled a promise, and the messages up to `sent` that went to it have not come back.

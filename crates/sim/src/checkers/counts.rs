@@ -17,9 +17,10 @@ use crate::machine::{Machine, peer};
 use crate::seen::{BeginsWith, KernelNo, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 use sturdy_store::{
-    Outbox, Read, RemoteCursor, RemoteNames, RemoteRecord, RemoteRefs, RemoteState, Remotes, Retiring, Store, Withheld,
+    Outbox, PromiseState, Promises, Read, RemoteCursor, RemoteNames, RemoteRecord, RemoteRefs, RemoteState, Remotes,
+    Retiring, Settlement, Store, Withheld, WithheldRecord,
 };
-use sturdy_types::{KRef, RRef};
+use sturdy_types::{KRef, RRef, RemoteId};
 
 /// The checker.
 #[derive(Default)]
@@ -51,7 +52,8 @@ struct Side {
     record: RemoteRecord,
     cursor: RemoteCursor,
     names: BTreeMap<RRef, Has>,
-    on_their_way: usize,
+    /// Rows that mean that something is on its way out.
+    on_their_way: Vec<String>,
 }
 
 fn side(store: &Store, other: KernelNo) -> Option<Side> {
@@ -68,10 +70,27 @@ fn side(store: &Store, other: KernelNo) -> Option<Side> {
         };
         names.insert(rref, has);
     }
-    let on_their_way = store.scan::<Outbox>(&remote, None, usize::MAX).ok()?.len()
-        + store.scan::<Retiring>(&remote, None, usize::MAX).ok()?.len()
-        + store.scan::<Withheld>(&remote, None, usize::MAX).ok()?.len();
+    let on_their_way = on_their_way(store, remote)?;
     Some(Side { record, cursor, names, on_their_way })
+}
+
+/// A settlement that is withheld waits for the peer, unless it will be that of a promise that is not settled itself: that is
+/// a matter of who settles that one, which other checkers look at (vats can make calls wait for each other in a circle).
+fn waits_for_the_peer(store: &Store, row: &WithheldRecord) -> bool {
+    match row.settlement {
+        Settlement::Is { .. } => true,
+        Settlement::LikeThatOf(home) => !store
+            .get::<Promises>(&home)
+            .is_ok_and(|promise| promise.is_some_and(|it| matches!(it.state, PromiseState::Unresolved { .. }))),
+    }
+}
+
+fn on_their_way(store: &Store, remote: RemoteId) -> Option<Vec<String>> {
+    let outbox = store.scan::<Outbox>(&remote, None, usize::MAX).ok()?.into_iter().map(|row| format!("{row:?}"));
+    let retiring = store.scan::<Retiring>(&remote, None, usize::MAX).ok()?.into_iter().map(|row| format!("{row:?}"));
+    let withheld = store.scan::<Withheld>(&remote, None, usize::MAX).ok()?.into_iter();
+    let withheld = withheld.filter(|(_, row)| waits_for_the_peer(store, row)).map(|row| format!("{row:?}"));
+    Some(outbox.chain(retiring).chain(withheld).collect())
 }
 
 const fn flipped(rref: RRef) -> RRef {
@@ -90,8 +109,8 @@ const fn is_theirs(rref: RRef) -> bool {
 
 /// What `one` has and `other` does not have alike.
 fn disagreement(one: &Side, other: &Side, compare: Compare) -> Option<String> {
-    if one.on_their_way > 0 {
-        return Some(format!("{} rows are still on their way out", one.on_their_way));
+    if let Some(first) = one.on_their_way.first() {
+        return Some(format!("{} rows are still on their way out, the first of them {first}", one.on_their_way.len()));
     }
     if one.cursor.first_pending != one.cursor.next_send || one.cursor.next_send != other.cursor.highest_received + 1 {
         return Some(format!("positions differ: {:?} and {:?}", one.cursor, other.cursor));
@@ -178,7 +197,7 @@ mod tests {
             state: RemoteState::Open,
         };
         let cursor = RemoteCursor { first_pending: next_send, next_send, highest_received, ..RemoteCursor::default() };
-        Side { record, cursor, names: names.iter().copied().collect(), on_their_way: 0 }
+        Side { record, cursor, names: names.iter().copied().collect(), on_their_way: Vec::new() }
     }
 
     #[test]
@@ -186,7 +205,10 @@ mod tests {
         let other = a_side(1, &[], (4, 8));
         assert_eq!(disagreement(&a_side(1, &[], (9, 3)), &other, Compare::Names), None);
         assert!(disagreement(&a_side(1, &[], (8, 3)), &other, Compare::Names).is_some());
-        assert!(disagreement(&Side { on_their_way: 1, ..a_side(1, &[], (9, 3)) }, &other, Compare::Names).is_some());
+        assert!(
+            disagreement(&Side { on_their_way: vec!["one".into()], ..a_side(1, &[], (9, 3)) }, &other, Compare::Names)
+                .is_some()
+        );
         let mut pending = a_side(1, &[], (9, 3));
         pending.cursor.first_pending = 8;
         assert!(disagreement(&pending, &other, Compare::Names).is_some());

@@ -154,7 +154,8 @@ impl World {
                 self.pass(at.saturating_sub(self.now))?;
                 continue;
             }
-            if round > PATIENT_ROUNDS && !wishes.is_empty() {
+            // Not while something is on its way: a handshake would never be answered in time.
+            if round > PATIENT_ROUNDS && !wishes.is_empty() && ways.is_empty() {
                 self.pass(VAIN_DIAL_MS)?;
             }
             for (from, to) in wishes {
