@@ -40,8 +40,7 @@ impl Node {
         }
         let before = standing_with(&self.store, self.store.incarnation(), &peer)?;
         let hello = hello(&self.store, self.store.incarnation(), &peer)?;
-        if !self.links.opened(now, connection, &peer, side, before) {
-            self.links.turned_away(&peer);
+        if !self.links.opened(now, connection, peer, side, before) {
             self.held.push(Effect::HangUp { connection });
         } else if side == Side::Dialler {
             let bytes = encode(&Packet::Handshake(hello)).into_bytes();

@@ -113,7 +113,7 @@ impl Links {
         &mut self,
         now: Millis,
         connection: ConnectionId,
-        peer: &str,
+        peer: String,
         side: Side,
         before: Option<Standing>,
     ) -> bool {
@@ -122,19 +122,12 @@ impl Links {
             if half_open().count() >= HALF_OPEN
                 || half_open().filter(|link| link.peer == peer).count() >= HALF_OPEN_PER_PEER
             {
+                self.turned_away(&peer);
                 return false;
             }
         }
-        let link = Link {
-            peer: peer.to_owned(),
-            side,
-            before,
-            bound: None,
-            opened_at: now,
-            answered: false,
-            greeted: false,
-            judged: false,
-        };
+        let link =
+            Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false, judged: false };
         self.open.insert(connection, link);
         true
     }
