@@ -61,6 +61,16 @@ const PROOFS: &[Proof] = &[
         profile: "test",
         piece: Some(10),
     },
+    Proof {
+        name: "every pattern on real processes, one or all of them killed at a step of it",
+        package: "sturdy-daemon",
+        test: "processes",
+        variable: "STURDY_PATTERN_KILLS",
+        value: "50",
+        unit: "kills of each pattern on each road",
+        profile: "test",
+        piece: Some(5),
+    },
     whole(
         "arbitrary outcomes of vats",
         "sturdy-node",

@@ -111,6 +111,7 @@ pub(crate) enum Command {
     },
     Acknowledge(CallId),
     Inspect(KRef, Reply<Option<RefInfo>>),
+    NamedCall(String, Reply<Option<KRef>>),
     Stats(Reply<Stats>),
     Network(Reply<Result<NetworkInfo, String>>),
     WhenQuiet(Reply<()>),
@@ -219,6 +220,12 @@ impl Handle {
     /// What the kernel knows about a reference; `None` for promises and for what it does not know.
     pub async fn inspect(&self, kref: KRef) -> Result<Option<RefInfo>, RequestError> {
         self.ask(|reply| Command::Inspect(kref, reply)).await
+    }
+
+    /// What the call of this name was sent to, if there is one: [`Handle::call`] with that name is that call, whatever it is
+    /// given besides.
+    pub async fn named_call(&self, name: String) -> Result<Option<KRef>, RequestError> {
+        self.ask(|reply| Command::NamedCall(name, reply)).await
     }
 
     /// Counters.

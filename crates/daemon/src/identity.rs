@@ -82,13 +82,20 @@ impl Whoami {
     }
 }
 
+/// The identity that the kernel of this home directory has. If it has none, the error tells whether it had one.
+pub fn load_identity(home: &Path) -> Result<Identity, IdentityError> {
+    load(&identity_file(home)).map_err(|error| match (error, last_peer(home)) {
+        (LoadError::Missing(file), Some(peer)) => IdentityError::Gone { file, peer },
+        (error, _) => error.into(),
+    })
+}
+
 /// The identity of the kernel of this home directory; made if it never had one.
 pub(crate) fn identity_of(home: &Path) -> Result<Identity, IdentityError> {
-    let (file, before) = (identity_file(home), last_peer(home));
-    if let (Some(peer), Err(LoadError::Missing(_))) = (before, load(&file)) {
-        return Err(IdentityError::Gone { file, peer });
-    }
-    let identity = load_or_create_identity(&file)?;
+    let identity = match load_identity(home) {
+        Err(IdentityError::Load(LoadError::Missing(file))) => load_or_create_identity(&file)?,
+        found => found?,
+    };
     note_peer(home, &identity.peer_id().to_string());
     Ok(identity)
 }
@@ -110,7 +117,7 @@ fn note_peer(home: &Path, peer: &str) {
 }
 
 /// The identity in this file; made, with the folder that it lies in, if there is none.
-pub fn load_or_create_identity(file: &Path) -> Result<Identity, IdentityError> {
+fn load_or_create_identity(file: &Path) -> Result<Identity, IdentityError> {
     match load(file) {
         Err(LoadError::Missing(_)) => {}
         found => return Ok(found?),

@@ -7,7 +7,7 @@
 
 use crate::config::{DaemonLimits, Report, Reporter};
 use crate::death::{DeathFile, GroupState};
-use crate::handle::{Command, Ending, Lasting, RefInfo, RefOwner, Reply, Stats, WeakHandle};
+use crate::handle::{Command, Ending, Reply, Stats, WeakHandle};
 use crate::heaps::Heaps;
 use crate::identity::Whoami;
 use crate::network::Network;
@@ -18,9 +18,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 use sturdy_node::Node;
 use sturdy_node::kernel::{Effect, Event, Fault, Request, Ticket, URL_ISSUER, URL_REDEEMER};
-use sturdy_store::{ClistByKref, Objects, Owner, Read};
 use sturdy_transport::Event as WireEvent;
-use sturdy_types::{KRef, Millis};
+use sturdy_types::Millis;
 use sturdy_vat::StateUnreadable;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -263,6 +262,12 @@ impl KernelLoop {
                     let _gone = reply.send(info);
                 }));
             }
+            Command::NamedCall(name, reply) => {
+                let target = self.named_call(&name)?;
+                self.reads.push(Box::new(move || {
+                    let _gone = reply.send(target);
+                }));
+            }
             Command::Stats(reply) => {
                 let engine = self.node.store().engine_stats();
                 let stats = Stats { node: self.node.stats(), engine, heaps: self.heaps.len() };
@@ -448,22 +453,6 @@ impl KernelLoop {
             Rest::Tidy => {}
         }
         Ok(Going::On)
-    }
-
-    fn inspect(&self, kref: KRef) -> Result<Option<RefInfo>, Broken> {
-        let store = self.node.store();
-        let KRef::Object(id) = kref else { return Ok(None) };
-        let Some(object) = store.get::<Objects>(&id).map_err(Fault::Store)? else { return Ok(None) };
-        let (owner, durable) = match object.owner {
-            Owner::Vat(vat) => {
-                let entry = store.get::<ClistByKref>(&(kref, vat)).map_err(Fault::Store)?;
-                (RefOwner::Vat(vat), entry.is_some_and(|entry| entry.vref.survives_heap()))
-            }
-            Owner::Kernel => (RefOwner::Host, true),
-            Owner::Remote(_) => (RefOwner::Remote, true),
-            Owner::Orphan => (RefOwner::Nobody, false),
-        };
-        Ok(Some(RefInfo { owner, lasting: if durable { Lasting::Durable } else { Lasting::Ephemeral } }))
     }
 }
 

@@ -6,6 +6,7 @@
 //! node), bytes (`sturdy-transport`).
 
 use crate::config::{Report, Reporter};
+use crate::places::{Places, RelayInfo};
 use crate::steady::Steadiness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub enum NetworkNews {
     },
     /// A relay has a place for us.
     RelayReserved(String),
-    /// A relay has no place for us (any more).
+    /// A relay has no place for us (any more). Told once, until it has one.
     RelayLost {
         /// The relay's address.
         relay: String,
@@ -106,6 +107,8 @@ pub struct NetworkInfo {
     pub addresses: Vec<String>,
     /// What a URL that is issued now says about where to find it.
     pub hints: Vec<String>,
+    /// The relays that it is to be found at.
+    pub relays: Vec<RelayInfo>,
     /// Peers that there is something to say about, by peer id.
     pub peers: BTreeMap<String, LinkInfo>,
 }
@@ -152,7 +155,7 @@ struct Trouble {
 pub(crate) struct Network {
     transport: TransportHandle,
     events: Events,
-    relays: Vec<String>,
+    places: Places,
     addresses: BTreeSet<String>,
     lines: BTreeMap<ConnectionId, Line>,
     troubles: BTreeMap<String, Trouble>,
@@ -171,14 +174,14 @@ impl Network {
         let NetworkConfig { listen, relays, reached_at, reach, limits } = config.clone();
         let reach = reach.unwrap_or_else(|| Reach::implied_by(&listen));
         let shutdown = Duration::from_millis(limits.shutdown_millis) + Duration::from_secs(1);
-        let (relays_too, announce) = (relays.clone(), reached_at);
+        let (places, announce) = (Places::new(&relays), reached_at);
         let base = TransportConfig::new(seed);
-        let config = TransportConfig { listen, relays: relays_too, announce, reach, limits, ..base };
+        let config = TransportConfig { listen, relays, announce, reach, limits, ..base };
         let (transport, events) = start(&config)?;
         let (lines, troubles) = (BTreeMap::new(), BTreeMap::new());
         let (found, sought, addresses) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let steady = Steadiness::default();
-        Ok(Self { transport, events, relays, addresses, lines, troubles, found, sought, steady, reporter, shutdown })
+        Ok(Self { transport, events, places, addresses, lines, troubles, found, sought, steady, reporter, shutdown })
     }
 
     /// The next event; nothing if the transport has ended by itself.
@@ -285,8 +288,16 @@ impl Network {
                 self.addresses.remove(&address);
                 NetworkNews::NotListening { address, why }
             }
-            Event::RelayReserved { relay } => NetworkNews::RelayReserved(relay),
-            Event::RelayLost { relay, why, .. } => NetworkNews::RelayLost { relay, why },
+            Event::RelayReserved { relay } => {
+                self.places.reserved(&relay);
+                NetworkNews::RelayReserved(relay)
+            }
+            Event::RelayLost { relay, why, .. } => {
+                if !self.places.lost(&relay, &why) {
+                    return Ok(None);
+                }
+                NetworkNews::RelayLost { relay, why }
+            }
             // The direct connection is told as one, and what waited is dialled anyway. What was found was taken before.
             Event::Upgraded { .. } | Event::Woke | Event::Found { .. } => return Ok(None),
         };
@@ -341,6 +352,7 @@ impl Network {
             switch: NetworkSwitch::On,
             addresses: self.transport.announced().iter().chain(&self.addresses).cloned().collect(),
             hints: self.hints(),
+            relays: self.places.all().to_vec(),
             peers,
         })
     }
@@ -373,8 +385,9 @@ impl Network {
         let (near, far): (Vec<_>, Vec<_>) = direct().partition(|address| is_of_this_host(address));
         let announced = self.transport.announced();
         let own = if far.is_empty() && announced.is_empty() { near } else { far };
-        let most = URL_HINTS.saturating_sub(self.relays.len()).max(1);
-        announced.iter().chain(own).take(most).chain(self.relays.iter()).take(URL_HINTS).cloned().collect()
+        let most = URL_HINTS.saturating_sub(self.places.all().len()).max(1);
+        let relays = self.places.all().iter().map(|info| &info.relay);
+        announced.iter().chain(own).take(most).chain(relays).take(URL_HINTS).cloned().collect()
     }
 
     /// Peers that were closed on purpose stay so. The others are looked for: they may wait for this kernel and not know where
@@ -383,7 +396,7 @@ impl Network {
         let mut turn = 0;
         // Whoever was met last is looked for first.
         for (_, record) in node.store().scan::<Remotes>(&(), None, usize::MAX)?.into_iter().rev() {
-            let is_findable = !(record.hints.is_empty() && self.relays.is_empty());
+            let is_findable = !(record.hints.is_empty() && self.places.all().is_empty());
             match record.state {
                 RemoteState::Closed => self.close(&record.peer),
                 RemoteState::Open if is_findable && turn < MAX_SOUGHT => {

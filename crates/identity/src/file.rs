@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const FIRST_LINE: &str = "sturdy identity 1";
+/// How the first line begins, whichever program has written it.
+const ANY_VERSION: &str = "sturdy identity ";
 
 /// More than any identity file has.
 const MAX_FILE_BYTES: u64 = 4_096;
@@ -38,13 +40,22 @@ pub enum LoadError {
     /// The system refuses.
     #[error("the identity file {0} cannot be read")]
     Io(PathBuf, #[source] io::Error),
+    /// A directory, or a device.
+    #[error("{0} is no file, so it is no identity file")]
+    NoFile(PathBuf),
     /// Others may read it.
     #[error("the identity file {0} can be read or changed by others; make it yours alone with: chmod 600 {0}")]
     Open(PathBuf),
     /// Written by a newer program.
     #[error("the identity file {0} was written by a newer Sturdy; use that one")]
     Newer(PathBuf),
-    /// Not an identity file, or damaged.
+    /// Another file, or one that is damaged from its beginning on.
+    #[error(
+        "{0} is no identity file: its first line is not '{FIRST_LINE}'; if it once was, bring it back from a copy, or \
+         restore the identity from its words"
+    )]
+    Other(PathBuf),
+    /// Damaged.
     #[error(
         "the identity file {file} is damaged: {why}; bring it back from a copy, or restore the identity from its words"
     )]
@@ -60,9 +71,6 @@ pub enum LoadError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    /// It is something else.
-    #[error("it does not begin with '{FIRST_LINE}'")]
-    NotOne,
     /// Too few or too many lines.
     #[error("it must have three lines: '{FIRST_LINE}', 'words …' or 'seed …', 'peer …'")]
     Lines,
@@ -92,28 +100,38 @@ pub fn replace(path: &Path, identity: &Identity) -> Result<(), CreateError> {
     write_aside(path, identity, |aside| fs::rename(aside, path))
 }
 
-/// Reads the identity file.
+/// Reads the identity file. Only of what is one is said whom it should be open to.
 pub fn load(path: &Path) -> Result<Identity, LoadError> {
     let io = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => LoadError::Missing(path.to_owned()),
         _ => LoadError::Io(path.to_owned(), error),
     };
-    let file = File::open(path).map_err(io)?;
-    if !is_private(&file.metadata().map_err(io)?) {
-        return Err(LoadError::Open(path.to_owned()));
+    // Whoever opens a pipe waits for somebody to write.
+    if !fs::metadata(path).map_err(io)?.is_file() {
+        return Err(LoadError::NoFile(path.to_owned()));
     }
+    let file = File::open(path).map_err(io)?;
+    let about = file.metadata().map_err(io)?;
     let mut text = Zeroizing::new(Vec::with_capacity(usize::try_from(MAX_FILE_BYTES).expect("4 KiB fit")));
     file.take(MAX_FILE_BYTES).read_to_end(&mut text).map_err(io)?;
+    let other = || LoadError::Other(path.to_owned());
+    if !text.starts_with(ANY_VERSION.as_bytes()) {
+        return Err(other());
+    }
+    if !is_private(&about) {
+        return Err(LoadError::Open(path.to_owned()));
+    }
     let damaged = |why| LoadError::Damaged { file: path.to_owned(), why };
-    let text = std::str::from_utf8(&text).map_err(|_| damaged(Damage::NotOne))?;
-    if text.starts_with("sturdy identity ") && !text.starts_with(FIRST_LINE) {
+    let text = std::str::from_utf8(&text).map_err(|_| damaged(Damage::Lines))?;
+    if !text.starts_with(FIRST_LINE) {
         return Err(LoadError::Newer(path.to_owned()));
     }
-    parse(text).map_err(damaged)
+    let rest = text.strip_prefix(FIRST_LINE).and_then(|rest| rest.strip_prefix('\n')).ok_or_else(other)?;
+    parse(rest).map_err(damaged)
 }
 
-fn parse(text: &str) -> Result<Identity, Damage> {
-    let rest = text.strip_prefix(FIRST_LINE).and_then(|rest| rest.strip_prefix('\n')).ok_or(Damage::NotOne)?;
+/// What comes after the first line.
+fn parse(rest: &str) -> Result<Identity, Damage> {
     let rest = rest.strip_suffix('\n').ok_or(Damage::Lines)?;
     let (secret, peer) = rest.split_once('\n').ok_or(Damage::Lines)?;
     let peer = peer.strip_prefix("peer ").ok_or(Damage::Lines)?;

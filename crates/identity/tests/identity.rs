@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use std::fs;
+use std::path::Path;
 use sturdy_identity::{
     CreateError, Damage, Identity, LoadError, MnemonicError, OcapUrlError, PeerId, PeerIdError, SeedError, UrlMistake,
     create, load, parse_url, replace,
@@ -173,9 +174,6 @@ fn a_damaged_file_is_refused() {
     let good = fs::read_to_string(&path).expect("text");
     let other = good.replace(&identity(1).peer_id().to_string(), &identity(2).peer_id().to_string());
     for (text, why) in [
-        (String::new(), Damage::NotOne),
-        ("{}".into(), Damage::NotOne),
-        (good.replace("identity 1", "identity 1x"), Damage::NotOne),
         ("sturdy identity 1\n".into(), Damage::Lines),
         (good.replace("words", "wurds"), Damage::Lines),
         (good.trim_end().to_owned(), Damage::Lines),
@@ -191,8 +189,27 @@ fn a_damaged_file_is_refused() {
     }
     fs::write(&path, good.replace("identity 1", "identity 2")).expect("written");
     assert!(matches!(load(&path), Err(LoadError::Newer(_))));
-    fs::write(&path, [0xff, 0xfe]).expect("written");
-    assert!(matches!(load(&path), Err(LoadError::Damaged { why: Damage::NotOne, .. })));
+    let longer = good.replace("identity 1", "identity 1x");
+    let others = ["", "{}", "sturdy identity 1", &longer].map(str::as_bytes);
+    for bytes in others.into_iter().chain([&[0xff, 0xfe][..]]) {
+        fs::write(&path, bytes).expect("written");
+        assert!(matches!(load(&path), Err(LoadError::Other(_))), "{bytes:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_is_told_to_shut_what_is_no_identity() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+    open(folder.path(), 0o755);
+    assert!(matches!(load(folder.path()), Err(LoadError::NoFile(_))));
+    assert!(matches!(load(Path::new("/dev/null")), Err(LoadError::NoFile(_))));
+    let path = folder.path().join("cluster.json");
+    fs::write(&path, "{}").expect("written");
+    open(&path, 0o644);
+    assert!(matches!(load(&path), Err(LoadError::Other(_))));
 }
 
 proptest! {

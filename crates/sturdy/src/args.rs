@@ -1,7 +1,9 @@
 //! What can be typed after `sturdy`.
 
 use crate::patience;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 /// A durable object-capability kernel: runs JavaScript vats whose state, messages and answers survive anything.
@@ -101,8 +103,9 @@ pub struct RunArgs {
     pub give_up_after: Option<u64>,
     /// A name for the call: the same name again is the same call, in this run or a later one. It is made once, and
     /// its answer is printed each time, until --forget (or a day after it was answered). Use it to repeat a call
-    /// safely when you do not know whether it was made.
-    #[arg(long, value_name = "ID", requires = "call")]
+    /// safely when you do not know whether it was made. That it was made before is said on the standard error; a call of
+    /// another object under the same name is refused.
+    #[arg(long, value_name = "ID", requires = "call", value_parser = NonEmptyStringValueParser::new())]
     pub request_id: Option<String>,
     /// Forget the answer after printing it: the same request id is a new call from then on.
     #[arg(long, requires = "request_id")]
@@ -305,19 +308,19 @@ pub struct RelayArgs {
     pub key: PathBuf,
     /// Connections at once.
     #[arg(long, value_name = "NUMBER")]
-    pub connections: Option<u32>,
+    pub connections: Option<NonZeroU32>,
     /// Kernels that it keeps a place for at once.
     #[arg(long, value_name = "NUMBER")]
-    pub places: Option<usize>,
+    pub places: Option<NonZeroUsize>,
     /// Pairs that it joins at once.
     #[arg(long, value_name = "NUMBER")]
-    pub circuits: Option<usize>,
+    pub circuits: Option<NonZeroUsize>,
     /// Bytes after which it parts a pair, which then joins again.
     #[arg(long, value_name = "BYTES")]
-    pub circuit_bytes: Option<u64>,
+    pub circuit_bytes: Option<NonZeroU64>,
     /// Seconds after which it parts a pair, which then joins again.
     #[arg(long, value_name = "SECONDS")]
-    pub circuit_secs: Option<u32>,
+    pub circuit_secs: Option<NonZeroU32>,
     /// Print one JSON object per event.
     #[arg(long)]
     pub json: bool,

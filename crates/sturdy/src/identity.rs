@@ -9,7 +9,10 @@ use crate::out::{self, End};
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
-use sturdy_daemon::{LookError, RestError, RestingKernel, identity_file, last_peer, make_private_dir, new_identity};
+use sturdy_daemon::{
+    IdentityError, LookError, RestError, RestingKernel, identity_file, last_peer, load_identity, make_private_dir,
+    new_identity,
+};
 use sturdy_identity::{Identity, LoadError, create, load, replace};
 use sturdy_types::json_string;
 use zeroize::Zeroizing;
@@ -22,21 +25,29 @@ pub fn identity(args: &IdentityArgs) -> Result<(), End> {
     let home = &args.place.home;
     let file = identity_file(home);
     match &args.action {
-        IdentityAction::Show => tell_peer(&load_for(&file)?, args.place.json),
-        IdentityAction::Backup => backup(&load_for(&file)?, args.place.json),
+        IdentityAction::Show => tell_peer(&load_for(home)?, args.place.json),
+        IdentityAction::Backup => backup(&load_for(home)?, args.place.json),
         IdentityAction::Restore(how) => restore(home, how, args.place.json),
+        // A folder that was mistyped is not taken for a kernel that has become somebody else.
+        IdentityAction::Renew { .. } if !has_kernel(home) => Err(End::Error(format!(
+            "there is neither an identity nor a store in {}; name the directory given to `sturdy run` with --home",
+            home.display()
+        ))),
         IdentityAction::Renew { yes: false } => Err(End::Error(
             "the kernel becomes somebody else: its conversations end, and the URLs that it has issued lead nowhere; if that \
              is meant, say --yes"
                 .to_owned(),
         )),
         IdentityAction::Renew { yes: true } => {
-            make_folder(&file)?;
             let identity = new_identity().map_err(End::of)?;
             become_another(home, &file, &identity)?;
             tell_peer(&identity, args.place.json)
         }
     }
+}
+
+fn has_kernel(home: &Path) -> bool {
+    home.join("store").exists() || fs::symlink_metadata(identity_file(home)).is_ok()
 }
 
 fn tell_peer(identity: &Identity, json: bool) -> Result<(), End> {
@@ -51,9 +62,9 @@ pub fn renew(file: &Path) -> Result<String, End> {
     Ok(identity.peer_id().to_string())
 }
 
-fn load_for(file: &Path) -> Result<Identity, End> {
-    load(file).map_err(|error| match error {
-        LoadError::Missing(file) => End::Error(format!(
+fn load_for(home: &Path) -> Result<Identity, End> {
+    load_identity(home).map_err(|error| match error {
+        IdentityError::Load(LoadError::Missing(file)) => End::Error(format!(
             "there is no identity file {}; the first `sturdy run … --listen` makes one, and `sturdy identity restore` \
              makes one from words",
             file.display()
@@ -166,7 +177,8 @@ fn read_identity(text: &str) -> Result<Identity, End> {
     Identity::from_mnemonic(text).map_err(End::of)
 }
 
-fn make_folder(file: &Path) -> Result<(), End> {
+/// The folder that an identity file is to lie in.
+pub fn make_folder(file: &Path) -> Result<(), End> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_private_dir(folder).map_err(|error| End::Error(format!("{}: {error}", folder.display())))
 }

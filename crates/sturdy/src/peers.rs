@@ -14,8 +14,8 @@ use crate::which;
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sturdy_daemon::{
-    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerView, Refused, Request, RequestError, UrlTerms, UrlUse,
-    WhichUrl,
+    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerView, Refused, RelayInfo, RelayStanding, Request,
+    RequestError, UrlTerms, UrlUse, WhichUrl,
 };
 use sturdy_transport::check_addresses;
 use sturdy_types::{OcapUrl, json_string, redact_urls};
@@ -107,8 +107,14 @@ async fn issue(session: &Session, name: &str, options: &[&str]) -> Result<Told, 
     if issued.info.lasts == Lasts::UntilItsVatRestarts {
         out::note("warning: the object is ephemeral: the URL stands for nothing once its vat or this process restarts");
     }
-    if session.kernel.network().await.map_err(failed)?.switch == NetworkSwitch::Off {
+    let network = session.kernel.network().await.map_err(failed)?;
+    let has_place = network.relays.iter().any(|info| info.standing == RelayStanding::Place);
+    if network.switch == NetworkSwitch::Off {
         out::note("warning: nobody reaches this kernel: it was started without --listen or --relay");
+    } else if network.addresses.is_empty() && !has_place {
+        out::note(
+            "warning: nobody reaches this kernel at present: it listens nowhere, and no relay has a place for it",
+        );
     }
     let text = issued.url.reveal();
     Ok(Told::Value { json: json_string(&text), text })
@@ -194,10 +200,22 @@ async fn told_peers(session: &Session) -> Result<Told, Failed> {
         NetworkSwitch::Off => lines.push("  without a network".into()),
         NetworkSwitch::On => lines.extend(network.addresses.iter().map(|address| format!("  reached at {address}"))),
     }
+    lines.extend(network.relays.iter().map(relay_line));
     lines.extend(views.iter().map(peer_lines));
     // What peers say of themselves, and what went wrong with them, may be any text.
     let (text, json) = (lines.join("\n"), json_list(views.iter().map(peer_json)));
     Ok(Told::Value { text: redact_urls(&text).into_owned(), json: redact_urls(&json).into_owned() })
+}
+
+fn relay_line(info: &RelayInfo) -> String {
+    let standing = match &info.standing {
+        RelayStanding::Asked => "has not answered yet".to_owned(),
+        RelayStanding::Place => "has a place for this kernel".to_owned(),
+        RelayStanding::NoPlace(why) => {
+            format!("has no place for this kernel: {}; it is asked again and again", show::tame(why))
+        }
+    };
+    format!("  the relay {} {standing}", show::tame(&info.relay))
 }
 
 /// What is durable, then how the link is.

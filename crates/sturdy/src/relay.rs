@@ -3,10 +3,13 @@
 //! What always holds: it is the same peer after each start, because URLs and the options of kernels name it by its id.
 
 use crate::args::RelayArgs;
-use crate::identity::with_source;
+use crate::identity::{make_folder, with_source};
 use crate::out::{self, End};
 use crate::signals::Signals;
-use sturdy_daemon::load_or_create_identity;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::Path;
+use sturdy_daemon::new_identity;
+use sturdy_identity::{Identity, LoadError, create, load};
 use sturdy_transport::relay::{RelayConfig, RelayEvent, RelayLimits, RelayServer, serve};
 use sturdy_types::json_string;
 
@@ -20,18 +23,20 @@ pub fn relay(args: &RelayArgs) -> Result<(), End> {
 }
 
 async fn relay_in(args: &RelayArgs) -> Result<(), End> {
-    let is_new = !args.key.exists();
-    let identity = load_or_create_identity(&args.key).map_err(|error| End::Error(with_source(&error)))?;
-    if is_new {
-        let key = args.key.display();
-        out::note(&format!("its identity is new and lies in {key}: keep that file, or kernels do not find it again"));
-    }
+    let (identity, is_new) = match load(&args.key) {
+        Err(LoadError::Missing(_)) => (new_identity().map_err(End::of)?, true),
+        found => (found.map_err(|error| End::Error(with_source(&error)))?, false),
+    };
     let mut config = RelayConfig::new(*identity.reveal_seed());
     config.listen.clone_from(&args.listen);
     config.announce.clone_from(&args.announce);
     config.limits = limits(args);
     let mut signals = Signals::heed();
     let mut server = serve(&config).map_err(End::of)?;
+    if is_new && let Err(end) = keep(&args.key, &identity) {
+        server.shutdown().await;
+        return Err(end);
+    }
     if args.json {
         out::result(&format!("{{\"event\":\"started\",\"peer\":{}}}", json_string(server.peer_id())))?;
     } else {
@@ -48,14 +53,23 @@ async fn relay_in(args: &RelayArgs) -> Result<(), End> {
     ended
 }
 
+/// A relay that could not begin leaves no file.
+fn keep(key: &Path, identity: &Identity) -> Result<(), End> {
+    make_folder(key)?;
+    create(key, identity).map_err(|error| End::Error(with_source(&error)))?;
+    let key = key.display();
+    out::note(&format!("its identity is new and lies in {key}: keep that file, or kernels do not find it again"));
+    Ok(())
+}
+
 fn limits(args: &RelayArgs) -> RelayLimits {
     let usual = RelayLimits::default();
     RelayLimits {
-        connections: args.connections.unwrap_or(usual.connections),
-        reservations: args.places.unwrap_or(usual.reservations),
-        circuits: args.circuits.unwrap_or(usual.circuits),
-        circuit_bytes: args.circuit_bytes.unwrap_or(usual.circuit_bytes),
-        circuit_secs: args.circuit_secs.unwrap_or(usual.circuit_secs),
+        connections: args.connections.map_or(usual.connections, NonZeroU32::get),
+        reservations: args.places.map_or(usual.reservations, NonZeroUsize::get),
+        circuits: args.circuits.map_or(usual.circuits, NonZeroUsize::get),
+        circuit_bytes: args.circuit_bytes.map_or(usual.circuit_bytes, NonZeroU64::get),
+        circuit_secs: args.circuit_secs.map_or(usual.circuit_secs, NonZeroU32::get),
         ..usual
     }
 }

@@ -172,12 +172,36 @@ impl Session {
         }
         match parse_line(typed.code, |name| self.names.resolve(name)) {
             Ok(Line::Inspect(named)) => self.inspect(text, &named).await.map(Begun::Over),
-            Ok(Line::Call(call)) => Ok(Begun::Waits(self.call(text, &call, request))),
+            Ok(Line::Call(call)) => match self.objection(&call, request.as_ref()).await? {
+                None => Ok(Begun::Waits(self.call(text, &call, request))),
+                Some(why) => {
+                    self.failed(text, &why)?;
+                    Ok(Begun::Over(Done::Badly))
+                }
+            },
             Err(error) => {
                 self.failed(text, &error.to_string())?;
                 Ok(Begun::Over(Done::Badly))
             }
         }
+    }
+
+    /// Why a call is not what its name stands for already. Of that call the target is known, and not what it was told, so
+    /// whoever repeats a name hears that nothing new is done.
+    async fn objection(&self, call: &Call<KRef>, request: Option<&RequestName>) -> Result<Option<String>, End> {
+        let Some(RequestName { id, .. }) = request else { return Ok(None) };
+        let Some(known) = self.kernel.named_call(id.clone()).await.map_err(End::of)? else { return Ok(None) };
+        let (id, target) = (show::tame(id), call.target.reference);
+        if known != target {
+            return Ok(Some(format!(
+                "the request id `{id}` stands for a call of {known}, and this is one of {target}; give it another id"
+            )));
+        }
+        out::note(&format!(
+            "the request id `{id}` stands for a call that was made before: that one is answered, and none is made; another \
+             call needs another id"
+        ));
+        Ok(None)
     }
 
     fn call(&self, text: &str, call: &Call<KRef>, request: Option<RequestName>) -> Waiting {

@@ -108,7 +108,10 @@ fn network(news: &NetworkNews) -> String {
         }
         NetworkNews::RelayReserved(relay) => format!("the relay {relay} has a place for this kernel"),
         NetworkNews::RelayLost { relay, why } => {
-            format!("warning: the relay {relay} has no place for this kernel: {}; it is asked again", tame(why))
+            format!(
+                "warning: the relay {relay} has no place for this kernel: {}; it is asked again and again",
+                tame(why)
+            )
         }
         NetworkNews::Reached { peer, way: how } => format!("peer {}: {}", tame(peer), way(*how)),
         NetworkNews::Lost { peer, why } => format!("peer {}: the connection is gone: {}", tame(peer), tame(why)),

@@ -102,11 +102,63 @@ fn a_failing_call_is_told_and_the_others_go_on() {
     let command = place.run("vat.js", &["--call", ":peers"]);
     assert!(text(&command.stderr).contains("commands are for the prompt or a pipe"), "{}", text(&command.stderr));
     assert_eq!(command.status.code(), Some(1));
+    // A variable of a shell that is not set would make all calls the same one.
+    let nameless = place.run("vat.js", &["--call", "root.hello()", "--request-id", ""]);
+    assert_eq!(nameless.status.code(), Some(2), "{nameless:?}");
+    assert!(text(&nameless.stderr).contains("--request-id"), "{nameless:?}");
     let elsewhere = place.pipe("vat.js", &[], ":reset\n:identity show\n:relay\n");
     let told = text(&elsewhere.stderr);
     for hint in ["`sturdy reset` does that", "`sturdy identity` does that", "`sturdy relay` does that"] {
         assert!(told.contains(hint), "{told}");
     }
+}
+
+#[test]
+fn a_request_id_that_another_call_has_is_told() {
+    let place = Place::new();
+    place.write(
+        "vat.js",
+        "import { makeDefaultExo } from '@metamask/kernel-utils/exo';
+export function buildRootObject(_powers, _parameters, baggage) {
+  if (!baggage.has('n')) baggage.init('n', 0);
+  return makeDefaultExo('Root', {
+    bootstrap() {},
+    add(by) { baggage.set('n', baggage.get('n') + by); return baggage.get('n'); },
+  });
+}
+",
+    );
+    place.write(
+        "two.json",
+        r#"{"bootstrap": "a", "vats": {"a": {"sourceSpec": "vat.js"}, "b": {"sourceSpec": "vat.js"}}}"#,
+    );
+    let add = |call: &str, id: &str| place.run("two.json", &["--call", call, "--request-id", id]);
+    let first = add("a.add(5)", "k1");
+    assert_eq!((text(&first.stdout).as_str(), text(&first.stderr).contains("before")), ("5\n", false));
+    // The same once more, or told something else: either way no call is made, and that is said.
+    for call in ["a.add(5)", "a.add(7)"] {
+        let again = add(call, "k1");
+        assert_eq!((text(&again.stdout).as_str(), again.status.code()), ("5\n", Some(0)), "{call}");
+        assert!(text(&again.stderr).contains("`k1` stands for a call that was made before"), "{call}: {again:?}");
+    }
+    let other = add("b.add(5)", "k1");
+    assert_eq!((text(&other.stdout).as_str(), other.status.code()), ("", Some(1)));
+    assert!(text(&other.stderr).contains("give it another id"), "{other:?}");
+    assert_eq!(
+        (text(&add("a.add(0)", "k2").stdout), text(&add("b.add(0)", "k3").stdout)),
+        ("5\n".into(), "0\n".into())
+    );
+}
+
+#[test]
+fn a_relay_that_is_not_there_is_told_where_somebody_looks() {
+    let place = Place::new();
+    place.write("vat.js", WORKING);
+    let relay = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
+    let run = place.pipe("vat.js", &["--relay", relay], ":peers\n:url issue vat\n");
+    let told = text(&run.stdout);
+    assert!(told.contains(&format!("the relay {relay} has n")), "no place, or no answer yet: {told}");
+    assert!(text(&run.stderr).contains("nobody reaches this kernel at present"), "{}", text(&run.stderr));
 }
 
 #[test]

@@ -298,6 +298,10 @@ fn what_is_not_there_is_told() {
         assert!(told.contains("there is no store in home"), "{arguments:?}: {told}");
     }
     assert!(bad(&command(&place, &["identity", "show"])).contains("there is no identity file"));
+    for arguments in [&["identity", "renew", "--yes"][..], &["identity", "renew"]] {
+        let told = bad(&command(&place, arguments));
+        assert!(told.contains("neither an identity nor a store in home"), "{told}");
+    }
     assert!(bad(&command(&place, &["store", "restore", "nothing"])).contains("holds no store"));
     assert!(!place.home().exists());
 }
@@ -384,6 +388,9 @@ fn an_identity_that_is_lost_is_not_replaced_without_a_word() {
     std::fs::remove_file(place.home().join("identity")).unwrap();
     let refused = bad(&place.run("vat.js", &listen));
     assert!(refused.contains(peer.trim()) && refused.contains("identity restore"), "{refused}");
+    for action in ["show", "backup"] {
+        assert_eq!(bad(&command(&place, &["identity", action])), refused, "as long as it is lost, all say so");
+    }
     assert!(!place.home().join("identity").exists());
     good(&place.run("vat.js", &["--call", "vat.next()"])); // without a network nobody asks who it is
     let refused = bad(&place.pipe("vat.js", &[], ":url issue vat\n"));
@@ -451,5 +458,35 @@ fn a_relay_listens_until_a_signal() {
     for (listen, told) in [("127.0.0.1:4001", "is no address"), ("/ip4/192.0.2.1/tcp/1", "cannot listen on")] {
         let refused = place.command(&["relay", "--listen", listen]).output().unwrap();
         assert!(bad(&refused).contains(told), "{}", text(&refused.stderr));
+    }
+}
+
+#[test]
+fn a_relay_that_cannot_begin_leaves_nothing() {
+    let _alone = alone();
+    let place = Place::new();
+    for listen in ["bad", "/ip4/192.0.2.1/tcp/1"] {
+        bad(&place.command(&["relay", "--listen", listen]).output().unwrap());
+    }
+    for limit in ["--connections", "--places", "--circuits", "--circuit-bytes", "--circuit-secs"] {
+        let refused = place.command(&["relay", "--listen", "/ip4/127.0.0.1/tcp/0", limit, "0"]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "it would join nobody: {refused:?}");
+        assert!(text(&refused.stderr).contains(limit), "{refused:?}");
+    }
+    assert!(!place.path().join(".sturdy").exists());
+}
+
+#[test]
+fn what_is_no_identity_is_no_relays_key() {
+    let _alone = alone();
+    let place = Place::new();
+    place.write("vat.js", VAT);
+    std::fs::create_dir(place.path().join("folder")).unwrap();
+    for (path, why) in [("vat.js", "vat.js is no identity file"), ("folder", "folder is no file")] {
+        // It may be open to all, and stays so.
+        std::fs::set_permissions(place.path().join(path), Permissions::from_mode(0o755)).unwrap();
+        let refused = place.command(&["relay", "--listen", "/ip4/127.0.0.1/tcp/0", "--key", path]).output().unwrap();
+        let told = bad(&refused);
+        assert!(told.contains(why) && !told.contains("chmod"), "{told}");
     }
 }

@@ -5,12 +5,14 @@
 //! lost with a process, or a store, it begins the whole script again, as a client does that has lost its session; it does
 //! so only if that is what it was told ([`EXCUSES`]), and then every answer must be exactly as expected.
 
+mod leaving;
+
 use super::census::difference;
 use super::native::LOST;
 use super::road::{Outcome, Road, Trouble};
 use super::{Ask, Expect, Leaves, Pattern, Step};
 use std::collections::{BTreeMap, BTreeSet};
-use sturdy_kernel::{Answer, LaunchRequest, Request, UrlTerms, WhichUrl};
+use sturdy_kernel::{Answer, LaunchRequest, Request, UrlTerms};
 use sturdy_types::{CallId, CapData, ClusterConfig, KRef, OcapUrl, Oid, VatConfig, VatId};
 
 /// How often a host asks again, or begins again.
@@ -86,6 +88,8 @@ struct Player<'p, R: Road> {
     given: BTreeMap<(String, usize), (KRef, u32)>,
     started: BTreeMap<&'static str, Open>,
     open: Vec<(usize, CallId, u32)>,
+    /// Calls that may have been made: what tells, asked of which kernel.
+    unsure: Vec<(usize, Request)>,
     urls: BTreeSet<(usize, Oid)>,
     texts: u32,
     attempt: u32,
@@ -103,6 +107,7 @@ pub fn play<R: Road>(road: &mut R, pattern: &Pattern, places: &[usize]) -> Resul
         given: BTreeMap::new(),
         started: BTreeMap::new(),
         open: Vec::new(),
+        unsure: Vec::new(),
         urls: BTreeSet::new(),
         texts: 0,
         attempt: 0,
@@ -370,7 +375,12 @@ impl<R: Road> Player<'_, R> {
                     return Ok(Open { kernel: bound.kernel, call, losses, name, ask: ask.clone() });
                 }
                 Ok(other) => return Err(Stop::Wrong(format!("a call is answered with {other:?}"))),
-                Err(Trouble::Ended) if self.road.losses(bound.kernel) == 0 => {}
+                Err(Trouble::Ended) if self.road.losses(bound.kernel) == 0 => {
+                    // Under its name this is the call, if it was made, and else one that does nothing.
+                    let methargs = CapData::plain("#[\"tidy\",[]]");
+                    let again = Request::Call { target: bound.kref, methargs, request: Some(name.clone()) };
+                    self.unsure.push((bound.kernel, again));
+                }
                 Err(Trouble::Ended) => return Err(Stop::Lost),
                 Err(Trouble::Refused(why)) => {
                     let lost = (0..self.road.kernels()).any(|kernel| self.road.losses(kernel) > 0);
@@ -431,70 +441,5 @@ impl<R: Road> Player<'_, R> {
             return Stop::Lost;
         }
         Stop::Wrong(format!("{why}, and the answer is {}", value.body))
-    }
-
-    // -- letting go
-
-    /// Every vat forgets what it was told.
-    fn forget(&mut self) -> Result<(), Stop> {
-        self.tell_all("forget")
-    }
-
-    fn tell_all(&mut self, method: &'static str) -> Result<(), Stop> {
-        for (vat, _) in self.pattern.cast {
-            let ask = Ask { to: vat, method, args: "[]" };
-            let open = self.call(&ask)?;
-            let outcome = self.outcome(open)?;
-            self.compare(outcome, super::NOTHING)?;
-        }
-        Ok(())
-    }
-
-    fn tidy_and_collect(&mut self) -> Result<(), Stop> {
-        self.tell_all("tidy")?;
-        Ok(self.road.collect()?)
-    }
-
-    /// The host lets go of every answer and every URL.
-    fn let_go(&mut self) -> Result<(), String> {
-        for (kernel, call, losses) in std::mem::take(&mut self.open) {
-            if self.road.losses(kernel) == losses {
-                for _ in 0..PATIENCE {
-                    // It may be gone: unnamed calls end with their process, and the answer may have been lost.
-                    match self.road.ask(kernel, Request::Acknowledge(call)) {
-                        Ok(_) | Err(Trouble::Refused(_)) => break,
-                        Err(Trouble::Ended) => {}
-                        Err(Trouble::Broken(what)) => return Err(what),
-                    }
-                }
-            }
-        }
-        self.given.clear();
-        for (kernel, oid) in std::mem::take(&mut self.urls) {
-            for _ in 0..PATIENCE {
-                // It may be gone: the answer may have been lost, or the store.
-                match self.road.ask(kernel, Request::RevokeUrl(WhichUrl::Oid(oid.clone()))) {
-                    Ok(_) | Err(Trouble::Refused(_)) => break,
-                    Err(Trouble::Ended) => {}
-                    Err(Trouble::Broken(what)) => return Err(what),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn census_at_rest(&mut self) -> Result<Vec<BTreeMap<&'static str, u64>>, String> {
-        for _ in 0..PATIENCE {
-            match self.tidy_and_collect() {
-                Ok(()) => {
-                    self.let_go()?;
-                    self.road.collect().map_err(|trouble| trouble.to_string())?;
-                    return Ok((0..self.road.kernels()).map(|kernel| self.road.census(kernel)).collect());
-                }
-                Err(Stop::Lost) => self.until_done(Self::launch_all)?,
-                Err(Stop::Wrong(what)) => return Err(what),
-            }
-        }
-        Err("it was begun again too often".into())
     }
 }

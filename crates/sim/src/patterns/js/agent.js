@@ -7,8 +7,15 @@ export function buildRootObject() {
   const purses = new Map();
   const deals = new Map();
 
+  const purse = currency => {
+    if (!purses.has(currency)) {
+      throw Error(`[LOST] nothing is kept as ${currency}`);
+    }
+    return purses.get(currency);
+  };
+
   const payOut = async (deal, side, { currency, amount }, name) => {
-    const payment = E(purses.get(currency)).withdraw(`${deal} ${name} ${side.who}`, amount);
+    const payment = E(purse(currency)).withdraw(`${deal} ${name} ${side.who}`, amount);
     return E(side.party).accept(currency, payment);
   };
 
@@ -35,13 +42,16 @@ export function buildRootObject() {
     tidy() {},
     forget() {
       purses.clear();
+      for (const { kit } of deals.values()) {
+        kit.reject(Error('[LOST] it was forgotten')); // nothing more happens to one that was settled
+      }
       deals.clear();
     },
     keep(currency, purse) {
       purses.set(currency, purse);
     },
     async offer(deal, who, party, currency, amount, want, price, payment) {
-      const paid = await E(purses.get(currency)).deposit(payment);
+      const paid = await E(purse(currency)).deposit(payment);
       if (paid !== amount) {
         throw Error('the payment is not what was offered');
       }
