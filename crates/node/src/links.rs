@@ -119,8 +119,10 @@ impl Links {
     ) -> bool {
         if side == Side::Listener {
             let half_open = || self.open.values().filter(|link| link.is_half_open() && link.side == Side::Listener);
-            if half_open().count() >= HALF_OPEN || half_open().filter(|l| l.peer == peer).count() >= HALF_OPEN_PER_PEER
+            if half_open().count() >= HALF_OPEN
+                || half_open().filter(|link| link.peer == peer).count() >= HALF_OPEN_PER_PEER
             {
+                self.turned_away(&peer);
                 return false;
             }
         }
@@ -130,10 +132,16 @@ impl Links {
         true
     }
 
+    /// A connection of a peer is of no use from the start. The host dials nobody who is connected, so that connection has
+    /// ended its dialling: whoever was to be reached is dialled again.
+    pub(crate) fn turned_away(&mut self, peer: &str) {
+        self.wanted.extend(self.dialling.remove(peer).map(|dialled| dialled.remote));
+    }
+
     pub(crate) fn closed(&mut self, connection: ConnectionId) -> Ended {
         let Some(link) = self.open.remove(&connection) else { return Ended::Otherwise };
         // A connection may end before it is bound: whoever was to be reached by it is dialled again.
-        self.wanted.extend(self.dialling.remove(&link.peer).map(|dialled| dialled.remote));
+        self.turned_away(&link.peer);
         match link.bound {
             Some(bound) => {
                 self.wanted.insert(bound.remote);
@@ -183,7 +191,7 @@ impl Links {
 
     /// Connections whose handshake takes too long.
     pub(crate) fn overdue(&self, now: Millis) -> Vec<ConnectionId> {
-        let late = |link: &Link| link.is_half_open() && link.opened_at + HANDSHAKE_MS <= now;
+        let late = |link: &Link| link.is_half_open() && link.opened_at.saturating_add(HANDSHAKE_MS) <= now;
         self.open.iter().filter(|(_, link)| late(link)).map(|(connection, _)| *connection).collect()
     }
 
@@ -362,7 +370,7 @@ impl Links {
         let handshakes = self.open.values().filter(|link| link.is_half_open());
         talks
             .chain(gaps.filter_map(|(_, held)| held.gap_deadline()))
-            .chain(handshakes.map(|link| link.opened_at + HANDSHAKE_MS))
+            .chain(handshakes.map(|link| link.opened_at.saturating_add(HANDSHAKE_MS)))
             .chain(self.manners.deadline())
             .min()
     }

@@ -299,6 +299,28 @@ fn an_address_that_cannot_be_listened_on_is_told_with_the_reason() {
 }
 
 #[test]
+fn two_kernels_or_relays_do_not_share_a_port() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    for transport in ["", "/ws"] {
+        let mut a = Kernel::start(&home_a, &["--listen", &format!("{TCP}{transport}")]);
+        let url = a.ask_text(":url issue root");
+        let taken = url.split(',').nth(1).unwrap().split("/p2p/").next().unwrap();
+        for refused in [
+            home_b.run("cluster.json", &["--listen", taken]),
+            home_b.command(&["relay", "--listen", taken, "--key", "key"]).output().unwrap(),
+        ] {
+            let told = common::text(&refused.stderr);
+            assert!(!refused.status.success() && told.contains("another program listens there"), "{told}");
+        }
+        a.end();
+        // Now it is free.
+        let mut b = Kernel::start(&home_b, &["--listen", taken]);
+        b.ask(":peers");
+        b.end();
+    }
+}
+
+#[test]
 fn a_peer_is_closed_and_reconnected() {
     let (home_a, home_b) = (party("A"), party("B"));
     let mut a = Kernel::start(&home_a, &["--listen", TCP]);

@@ -12,6 +12,8 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::Sleep;
 
 /// What `whatever` is called inside of this process.
 pub(crate) const WHATEVER_INSIDE: &str = "/sturdy/alias/whatever";
@@ -37,7 +39,21 @@ enum Opener {
 
 /// A muxer whose substreams are rewritten.
 #[derive(Debug)]
-pub(crate) struct Aliased<M>(pub(crate) M);
+pub(crate) struct Aliased<M> {
+    inner: M,
+    /// Since when it is being closed, as a time limit.
+    closing: Option<Pin<Box<Sleep>>>,
+}
+
+/// How long a connection may take to be closed. One whose peer takes nothing any more would wait until the system gives
+/// up, and stay known as long.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl<M> Aliased<M> {
+    pub(crate) const fn new(inner: M) -> Self {
+        Self { inner, closing: None }
+    }
+}
 
 impl<M> StreamMuxer for Aliased<M>
 where
@@ -51,22 +67,28 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Renamed<M::Substream>, Self::Error>> {
-        Pin::new(&mut self.0).poll_inbound(cx).map_ok(|stream| Renamed::new(stream, Opener::Peer))
+        Pin::new(&mut self.inner).poll_inbound(cx).map_ok(|stream| Renamed::new(stream, Opener::Peer))
     }
 
     fn poll_outbound(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Renamed<M::Substream>, Self::Error>> {
-        Pin::new(&mut self.0).poll_outbound(cx).map_ok(|stream| Renamed::new(stream, Opener::Us))
+        Pin::new(&mut self.inner).poll_outbound(cx).map_ok(|stream| Renamed::new(stream, Opener::Us))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        let this = &mut *self;
+        let closed = Pin::new(&mut this.inner).poll_close(cx);
+        let patience = this.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(FAREWELL)));
+        if closed.is_pending() && patience.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(())); // whoever drops it now lets go of the socket
+        }
+        closed
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
-        Pin::new(&mut self.0).poll(cx)
+        Pin::new(&mut self.inner).poll(cx)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::addresses::Reach;
 use crate::bucket::Rate;
 use crate::frames::MAX_FRAME_BYTES;
+use libp2p::ping;
 use std::fmt;
 use std::time::Duration;
 
@@ -72,11 +73,12 @@ pub enum Protocols {
 pub struct TransportLimits {
     /// Bytes of one frame, at most [`MAX_FRAME_BYTES`]. A longer one closes its connection.
     pub frame_bytes: usize,
-    /// Connections at once, of all peers. More are refused, and our own dials wait.
+    /// Connections at once, of all peers. More are refused, and our own dials wait. A quarter of them is only for peers
+    /// that the host has asked for.
     pub connections: usize,
     /// Connections at once with one peer.
     pub connections_per_peer: usize,
-    /// Streams that peers have opened and said nothing on.
+    /// Streams that peers have opened and said nothing on. A quarter of them as well.
     pub half_open_streams: usize,
     /// The same for one peer.
     pub half_open_streams_per_peer: usize,
@@ -114,6 +116,10 @@ pub struct TransportLimits {
     pub slow_backoff_cap_millis: u64,
     /// How long one address is tried, in milliseconds.
     pub dial_millis: u64,
+    /// How long a connection waits before it asks the peer again whether it is there, in milliseconds.
+    pub ping_interval_millis: u64,
+    /// How long the peer may take to answer that, in milliseconds. A peer that does not answer twice is gone.
+    pub ping_millis: u64,
     /// Peers that are remembered without being wanted or connected.
     pub idle_peers: usize,
     /// How long they are remembered, in milliseconds.
@@ -150,6 +156,8 @@ impl Default for TransportLimits {
             slow_backoff_base_millis: 30_000,
             slow_backoff_cap_millis: 3_600_000,
             dial_millis: 10_000,
+            ping_interval_millis: 15_000,
+            ping_millis: 20_000,
             idle_peers: 4096,
             idle_peer_millis: 3_600_000,
             relays: 16,
@@ -160,6 +168,11 @@ impl Default for TransportLimits {
 }
 
 impl TransportLimits {
+    /// What is left of a limit for peers that the host has not asked for.
+    pub(crate) const fn for_strangers(limit: usize) -> usize {
+        limit - limit / 4
+    }
+
     pub(crate) fn dials_per_peer(&self) -> Rate {
         Rate { capacity: self.dials_per_minute_per_peer, period: Duration::from_mins(1) }
     }
@@ -179,4 +192,11 @@ impl TransportLimits {
     pub(crate) fn inbound_bytes(&self) -> Rate {
         Rate { capacity: self.inbound_bytes_per_second_per_connection, period: Duration::from_secs(1) }
     }
+}
+
+/// How often a connection asks whether the peer is there, and how long it waits for the answer.
+pub(crate) fn pings(interval_millis: u64, millis: u64) -> ping::Config {
+    ping::Config::new()
+        .with_interval(Duration::from_millis(interval_millis))
+        .with_timeout(Duration::from_millis(millis))
 }

@@ -4,7 +4,7 @@
 //! dropped. Not here: decisions about peers (`peers`) and relays (`relays`), the bytes (`line`).
 
 use crate::addresses::{Reach, candidates};
-use crate::causes::chain;
+use crate::causes::{TOLD_REASONS, chain, of_dial};
 use crate::config::TransportLimits;
 use crate::event::{Event, Gone, News, Path, Side, Wire};
 use crate::handle::{Command, Lines};
@@ -15,10 +15,10 @@ use crate::streams::StreamNews;
 use crate::swarm::{Stack, StackEvent};
 use crate::wake::Clocks;
 use futures::StreamExt;
-use libp2p::core::transport::{ListenerId, TransportError};
+use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId as Dial, DialError, Stream, Swarm, SwarmEvent};
+use libp2p::swarm::{ConnectionId as Carrier, DialError, Stream, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, ping, relay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,8 +31,6 @@ use tokio::task::JoinSet;
 const TICK: Duration = Duration::from_secs(15);
 /// How long a dial waits for room.
 const NO_ROOM: Duration = Duration::from_secs(1);
-/// Reasons of one failed dial that are told.
-const TOLD_REASONS: usize = 4;
 
 pub(crate) struct Driver {
     pub(crate) swarm: Swarm<Stack>,
@@ -56,7 +54,7 @@ pub(crate) struct Driver {
 #[derive(Debug, Default)]
 pub(crate) struct UnderWay {
     /// Our dials.
-    dials: BTreeMap<Dial, PeerId>,
+    dials: BTreeMap<Carrier, PeerId>,
     /// Peers with whom a stream is being opened.
     opening: BTreeSet<PeerId>,
     /// Of these, those with whom a direct stream is to replace a relayed one.
@@ -71,6 +69,8 @@ pub(crate) struct Live {
     peer: PeerId,
     side: Side,
     path: Path,
+    /// The transport connection that carries it.
+    on: Carrier,
     /// Whether a frame has arrived on it: it works.
     heard: bool,
 }
@@ -202,10 +202,7 @@ impl Driver {
 
     fn dial(&mut self, peer: PeerId) {
         if !self.peers.has_room(peer) {
-            self.peers.postpone(Instant::now(), peer, NO_ROOM);
-            let why = "there is no room for another connection".to_owned();
-            self.news.tell(Event::DialFailed { peer: peer.to_string(), why, retry_in: NO_ROOM });
-            return;
+            return self.no_room(peer);
         }
         if self.open_stream(peer) {
             return;
@@ -221,8 +218,16 @@ impl Driver {
         self.under_way.dials.insert(dial, peer);
         if let Err(error) = self.swarm.dial(options) {
             self.under_way.dials.remove(&dial);
-            self.dial_failed(peer, told(&error));
+            let why = self.told(&error);
+            self.dial_failed(peer, why);
         }
+    }
+
+    /// The wish stands: it is tried again soon.
+    fn no_room(&mut self, peer: PeerId) {
+        self.peers.postpone(Instant::now(), peer, NO_ROOM);
+        let why = "there is no room for another connection".to_owned();
+        self.news.tell(Event::DialFailed { peer: peer.to_string(), why, retry_in: NO_ROOM });
     }
 
     /// Opens a stream on a connection that there is; false if there is none.
@@ -235,6 +240,11 @@ impl Driver {
             self.under_way.opening.insert(peer);
         }
         asked
+    }
+
+    fn told(&self, error: &DialError) -> String {
+        let ours: Vec<Multiaddr> = self.swarm.listeners().cloned().collect();
+        of_dial(error, *self.swarm.local_peer_id(), &ours)
     }
 
     fn dial_failed(&mut self, peer: PeerId, why: String) {
@@ -252,8 +262,8 @@ impl Driver {
         let now = Instant::now();
         match *news {
             LineNews::NoLongerHalfOpen(peer) => self.peers.half_open_ended(peer),
-            LineNews::Live(peer, connection, side, path) => {
-                self.live.insert(connection, Live { peer, side, path, heard: false });
+            LineNews::Live { peer, connection, side, path, on } => {
+                self.live.insert(connection, Live { peer, side, path, on, heard: false });
                 self.peers.live(now, peer, connection);
                 self.straighten(now, peer);
                 self.tell_found(peer);
@@ -296,14 +306,18 @@ impl Driver {
 
     fn stream_news(&mut self, news: StreamNews) {
         match news {
-            StreamNews::Opened { peer, stream, wire, path } => {
+            StreamNews::Opened { peer, on, stream, wire, path } => {
                 self.under_way.opening.remove(&peer);
                 // The direct way may have gone meanwhile; another detour is of no use.
                 let upgrading = self.under_way.upgrading.remove(&peer) && path == Path::Direct;
                 // Meanwhile the peer may have come to us, or the host may have changed its mind: a stream without a byte
                 // is dropped, which peers take for nothing.
-                if (upgrading || self.peers.is_dialling(peer)) && self.peers.has_room(peer) {
-                    self.start_line(stream, peer, Side::Dialler, wire, path);
+                let is_dialling = self.peers.is_dialling(peer);
+                if is_dialling && !self.peers.has_room(peer) {
+                    // While it was dialled, others have come.
+                    self.no_room(peer);
+                } else if is_dialling || upgrading && self.peers.has_room(peer) {
+                    self.start_line(stream, (peer, on), Side::Dialler, wire, path);
                 }
             }
             StreamNews::NotOpened { peer, why } => {
@@ -311,10 +325,10 @@ impl Driver {
                 self.under_way.upgrading.remove(&peer);
                 self.dial_failed(peer, why);
             }
-            StreamNews::Inbound { peer, stream, wire, path } => {
+            StreamNews::Inbound { peer, on, stream, wire, path } => {
                 // A refused stream is dropped: nothing of it was accepted, so nothing is lost.
                 if self.peers.take_stream(Instant::now(), peer).is_ok() {
-                    self.start_line(stream, peer, Side::Listener, wire, path);
+                    self.start_line(stream, (peer, on), Side::Listener, wire, path);
                 }
             }
             StreamNews::DirectWay { peer } => {
@@ -325,7 +339,7 @@ impl Driver {
     }
 
     /// A peer says where it can be reached. Nobody needs to know while there is no line with it.
-    fn identified(&mut self, connection: Dial, peer: PeerId, addresses: &[Multiaddr]) {
+    fn identified(&mut self, connection: Carrier, peer: PeerId, addresses: &[Multiaddr]) {
         if self.swarm.behaviour_mut().streams.told(connection, addresses, self.reach) {
             self.tell_found(peer);
         }
@@ -338,10 +352,10 @@ impl Driver {
         }
     }
 
-    fn start_line(&mut self, stream: Stream, peer: PeerId, side: Side, wire: Wire, path: Path) {
+    fn start_line(&mut self, stream: Stream, (peer, on): (PeerId, Carrier), side: Side, wire: Wire, path: Path) {
         let (limits, inbox, news) = (self.limits.clone(), self.inbox.clone(), self.line_news.0.clone());
         let lines = Arc::clone(&self.lines);
-        let line = Line { stream, peer, side, wire, path, limits, inbox, news };
+        let line = Line { stream, peer, side, wire, path, on, limits, inbox, news };
         self.tasks.spawn(line.run(move |end| lines.enter(end)));
     }
 
@@ -360,13 +374,10 @@ impl Driver {
                 identify::Event::Received { connection_id, peer_id, info }
                 | identify::Event::Pushed { connection_id, peer_id, info },
             )) => self.identified(connection_id, peer_id, &info.listen_addrs),
-            // A peer that does not answer is gone, whatever its network says.
-            SwarmEvent::Behaviour(StackEvent::Ping(ping::Event {
-                connection,
-                result: Err(ping::Failure::Timeout),
-                ..
-            })) => {
-                self.swarm.close_connection(connection);
+            SwarmEvent::Behaviour(StackEvent::Ping(ping::Event { connection, result: Err(failure), .. }))
+                if is_silence(&failure) =>
+            {
+                self.fell_silent(connection);
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
                 self.under_way.dials.remove(&connection_id);
@@ -376,12 +387,14 @@ impl Driver {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
                 if let Some(peer) = peer_id {
-                    self.relays.not_reached(peer, &told(&error));
+                    let why = self.told(&error);
+                    self.relays.not_reached(peer, &why);
                 }
                 let dialled = self.under_way.dials.remove(&connection_id);
                 // With another connection up meanwhile, the stream on it decides.
                 if let Some(peer) = dialled.filter(|peer| !self.under_way.opening.contains(peer)) {
-                    self.dial_failed(peer, told(&error));
+                    let why = self.told(&error);
+                    self.dial_failed(peer, why);
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
@@ -395,6 +408,18 @@ impl Driver {
             }
             _ => {}
         }
+    }
+
+    /// A peer that does not answer is gone, whatever its network says. Its lines are ended here: they would not notice
+    /// that what carries them is closed from this side. Nothing more is opened on it, for to close it may take a while.
+    fn fell_silent(&mut self, on: Carrier) {
+        for (connection, _) in self.live.iter().filter(|(_, line)| line.on == on) {
+            if let Some(line) = self.lines.get(*connection) {
+                line.end(Gone::Silent);
+            }
+        }
+        self.swarm.behaviour_mut().streams.gone(on);
+        self.swarm.close_connection(on);
     }
 
     fn listener_closed(&mut self, listener: ListenerId, addresses: Vec<Multiaddr>, why: Option<String>) {
@@ -416,27 +441,14 @@ impl Driver {
     }
 }
 
+/// Whether a failed ping means that nobody answers. The first failure in a row is never told, and after it a new stream is
+/// opened: on a connection that has died it is that which fails, and no ping runs out of time any more. A peer that knows
+/// no pings may well be there.
+pub(crate) fn is_silence(failure: &ping::Failure) -> bool {
+    !matches!(failure, ping::Failure::Unsupported)
+}
+
 /// Chance for a wait. Without the system's randomness waits are long, which is safe.
 fn chance() -> u64 {
     getrandom::u64().unwrap_or(u64::MAX)
-}
-
-fn told(error: &DialError) -> String {
-    let failures = match error {
-        DialError::Transport(failures) => failures,
-        DialError::WrongPeerId { obtained, address } => {
-            // The address may name who was expected.
-            let at = address.to_string();
-            let at = at.split("/p2p/").next().unwrap_or_default();
-            return format!(
-                "somebody else answers at {at}: {obtained}; whoever was there has another identity now, or has gone"
-            );
-        }
-        _ => return chain(error),
-    };
-    let told = failures.iter().take(TOLD_REASONS).map(|(address, error)| match error {
-        TransportError::MultiaddrNotSupported(_) => format!("{address}: it cannot be dialled, or is out of reach"),
-        TransportError::Other(error) => format!("{address}: {}", chain(error)),
-    });
-    told.collect::<Vec<_>>().join("; ")
 }

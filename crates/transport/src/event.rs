@@ -129,6 +129,9 @@ pub enum Gone {
     /// The peer sent what cannot be read.
     #[error("the peer sent what cannot be read: {0}")]
     Unreadable(#[from] FrameError),
+    /// The peer does not answer any more, and nobody says why: its machine or its network may have gone.
+    #[error("the peer does not answer any more")]
+    Silent,
     /// We have hung up.
     #[error("we have hung up")]
     HungUp,

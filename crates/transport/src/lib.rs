@@ -19,6 +19,7 @@ mod gate;
 mod given;
 mod handle;
 mod line;
+mod listen;
 mod peers;
 mod pieces;
 pub mod relay;

@@ -11,6 +11,7 @@ use crate::event::{Boxed, Event, Gone, Path, Side, Wire};
 use crate::frames::{FrameReader, write_prefix};
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::PeerId;
+use libp2p::swarm::ConnectionId as Carrier;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -94,7 +95,7 @@ pub(crate) enum LineNews {
     /// A stream of a peer has shown its first frame, or has ended without one.
     NoLongerHalfOpen(PeerId),
     /// There is a connection.
-    Live(PeerId, ConnectionId, Side, Path),
+    Live { peer: PeerId, connection: ConnectionId, side: Side, path: Path, on: Carrier },
     /// The first frame has arrived on it.
     Heard(PeerId, ConnectionId),
     /// It is gone; `fruitless` if nothing good came of it.
@@ -108,6 +109,7 @@ pub(crate) struct Line<S> {
     pub(crate) side: Side,
     pub(crate) wire: Wire,
     pub(crate) path: Path,
+    pub(crate) on: Carrier,
     pub(crate) limits: TransportLimits,
     pub(crate) inbox: Inbox,
     pub(crate) news: mpsc::UnboundedSender<LineNews>,
@@ -117,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     /// Lives until the stream ends. `enter` makes the line known under a number, so that the host can write on it as soon
     /// as it hears of it.
     pub(crate) async fn run(self, enter: impl FnOnce(LineEnd) -> ConnectionId) {
-        let Self { stream, peer, side, wire, path, limits, inbox, news } = self;
+        let Self { stream, peer, side, wire, path, on, limits, inbox, news } = self;
         let (reading, mut writing) = stream.split();
         let mut source = Source::new(reading, &limits);
         let mut first = None;
@@ -134,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let outbox_bytes = limits.outbox_bytes_per_connection;
         let connection = enter(LineEnd { frames, waiting_bytes: waiting_bytes.clone(), orders, outbox_bytes });
-        let _ = news.send(LineNews::Live(peer, connection, side, path));
+        let _ = news.send(LineNews::Live { peer, connection, side, path, on });
         inbox.put(Event::Connected { connection, peer: peer.to_string(), side, wire, path }, None).await;
         let mut heard = false;
         let gone = {
@@ -151,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
                 gone = written => gone,
             }
         };
-        if !matches!(gone, Gone::Broke(_) | Gone::Stalled(_)) {
+        if !matches!(gone, Gone::Broke(_) | Gone::Stalled(_) | Gone::Silent) {
             // A proper end, if the peer takes it soon; otherwise the stream is just dropped.
             let _ = tokio::time::timeout(FAREWELL, writing.close()).await;
         }

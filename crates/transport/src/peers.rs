@@ -34,6 +34,8 @@ struct Peer {
     half_open: usize,
     lines: BTreeSet<ConnectionId>,
     closed: bool,
+    /// The host has asked for it: it is no stranger.
+    asked: bool,
     touched: Instant,
     pace: Pace,
 }
@@ -69,6 +71,12 @@ pub(crate) enum StreamRefused {
     TooOften,
 }
 
+/// Of what a peer may have one more, as far as others have left some.
+struct MayHaveMore {
+    lines: bool,
+    half_open: bool,
+}
+
 impl Peers {
     pub(crate) fn new(limits: TransportLimits) -> Self {
         Self { table: BTreeMap::new(), due: BTreeSet::new(), dialling: 0, limits }
@@ -86,6 +94,7 @@ impl Peers {
             half_open: 0,
             lines: BTreeSet::new(),
             closed: false,
+            asked: false,
             touched: now,
             pace: Pace::Brisk,
         });
@@ -97,6 +106,7 @@ impl Peers {
     /// not any more: the wish is about another connection than those, which the host has given up or does not know yet.
     pub(crate) fn want(&mut self, now: Instant, peer: PeerId, hints: Vec<String>) {
         let entry = self.entry(now, peer);
+        entry.asked = true;
         let is_news = hints.iter().any(|hint| !entry.hints.contains(hint));
         entry.hints = hints;
         // What is known to have failed is no reason to wait before something else is tried.
@@ -117,6 +127,7 @@ impl Peers {
     /// already is left alone.
     pub(crate) fn seek(&mut self, now: Instant, peer: PeerId, hints: Vec<String>, after: Duration) {
         let entry = self.entry(now, peer);
+        entry.asked = true;
         if entry.closed || !entry.lines.is_empty() || entry.wish != Wish::None {
             return;
         }
@@ -158,7 +169,8 @@ impl Peers {
 
     /// Undoes [`Self::close`].
     pub(crate) fn open(&mut self, now: Instant, peer: PeerId) {
-        self.entry(now, peer).closed = false;
+        let entry = self.entry(now, peer);
+        (entry.closed, entry.asked) = (false, true);
     }
 
     /// Who is to be dialled now. Each is being dialled from here on, until `failed` or `live`.
@@ -253,21 +265,37 @@ impl Peers {
         if !self.table.contains_key(&peer) && self.table.len() >= limits.idle_peers {
             self.sweep(now, Duration::ZERO);
         }
-        let full = self.lines() >= limits.connections || self.table.len() > limits.idle_peers + limits.connections;
-        let all_half_open: usize = self.table.values().map(|entry| entry.half_open).sum();
+        let may_have_more = self.may_have_more(peer);
         let entry = self.entry(now, peer);
         if entry.closed {
             return Err(StreamRefused::Closed);
         }
-        if full || entry.lines.len() >= limits.connections_per_peer {
+        if !may_have_more.lines || entry.lines.len() >= limits.connections_per_peer {
             return Err(StreamRefused::TooMany);
         }
-        if all_half_open >= limits.half_open_streams || entry.half_open >= limits.half_open_streams_per_peer {
+        if !may_have_more.half_open || entry.half_open >= limits.half_open_streams_per_peer {
             return Err(StreamRefused::HalfOpen);
         }
         entry.inbound.take(now).map_err(|_| StreamRefused::TooOften)?;
         entry.half_open += 1;
         Ok(())
+    }
+
+    /// Strangers can make as many identities as they like: they never get all that there is.
+    fn may_have_more(&self, peer: PeerId) -> MayHaveMore {
+        let (limits, rest) = (&self.limits, TransportLimits::for_strangers);
+        let count = |of: fn(&Peer) -> usize, who: fn(&Peer) -> bool| -> usize {
+            self.table.values().filter(|entry| who(entry)).map(of).sum()
+        };
+        let below = |of: fn(&Peer) -> usize, limit: usize| {
+            let is_asked = self.table.get(&peer).is_some_and(|entry| entry.asked);
+            count(of, |_| true) < limit && (is_asked || count(of, |entry| !entry.asked) < rest(limit))
+        };
+        let has_place = self.table.contains_key(&peer) || self.table.len() <= limits.idle_peers + limits.connections;
+        MayHaveMore {
+            lines: has_place && below(|entry| entry.lines.len(), limits.connections),
+            half_open: below(|entry| entry.half_open, limits.half_open_streams),
+        }
     }
 
     /// A half-open stream became a connection, or nothing.

@@ -5,8 +5,10 @@
 //! that the reference uses it too. A circuit that reaches a limit is cut, which its ends survive as they survive any lost
 //! connection.
 
-use crate::causes;
+use crate::config::pings;
+use crate::driver::is_silence;
 use crate::given;
+use crate::listen::listen_on;
 use crate::start::{StartError, keypair};
 use crate::swarm::{identify, relay_transport, swarm_config};
 use futures::StreamExt;
@@ -50,6 +52,10 @@ pub struct RelayLimits {
     pub half_open_connections: u32,
     /// How long a connection may take to come up, in milliseconds.
     pub connection_millis: u64,
+    /// How long a connection waits before it asks the peer again whether it is there, in milliseconds.
+    pub ping_interval_millis: u64,
+    /// How long the peer may take to answer that, in milliseconds. A peer that does not answer twice is gone.
+    pub ping_millis: u64,
     /// Places that are kept.
     pub reservations: usize,
     /// Places that are kept for one peer.
@@ -77,6 +83,8 @@ impl Default for RelayLimits {
             connections_per_peer: 8,
             half_open_connections: 128,
             connection_millis: 10_000,
+            ping_interval_millis: 15_000,
+            ping_millis: 20_000,
             reservations: 1024,
             reservations_per_peer: 4,
             reservation_secs: 3600,
@@ -148,8 +156,7 @@ pub fn serve(config: &RelayConfig) -> Result<RelayServer, StartError> {
         swarm.add_external_address(address);
     }
     for text in &config.listen {
-        let listened = swarm.listen_on(given::listen(text, us)?);
-        listened.map_err(|error| causes::cannot_listen(text, &error))?;
+        listen_on(&mut swarm, &given::listen(text, us)?)?;
     }
     let (events, taken) = mpsc::channel(MAX_EVENTS);
     let (stop, stopped) = oneshot::channel();
@@ -176,7 +183,7 @@ fn swarm(keypair: &Keypair, limits: &RelayLimits) -> Result<Swarm<Services>, std
         ),
         relay: circuit::Behaviour::new(us, circuit_config(limits)),
         identify: identify(keypair.public()),
-        ping: ping::Behaviour::default(),
+        ping: ping::Behaviour::new(pings(limits.ping_interval_millis, limits.ping_millis)),
     };
     let transport = relay_transport(keypair, Duration::from_millis(limits.connection_millis))?;
     Ok(Swarm::new(transport, behaviour, us, swarm_config()))
@@ -215,6 +222,13 @@ async fn run(mut swarm: Swarm<Services>, events: mpsc::Sender<RelayEvent>, mut s
                 // Reservations name the addresses under which the relay is reached.
                 swarm.add_external_address(address.clone());
                 RelayEvent::Listening(address.with(Protocol::P2p(*swarm.local_peer_id())).to_string())
+            }
+            // Otherwise its place would stay, and lead others to nobody.
+            SwarmEvent::Behaviour(ServicesEvent::Ping(ping::Event { connection, result: Err(failure), .. }))
+                if is_silence(&failure) =>
+            {
+                swarm.close_connection(connection);
+                continue;
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 swarm.remove_external_address(&address);

@@ -1,6 +1,5 @@
 //! Starting a transport: the configuration is checked here, and everything that can fail at once fails here.
 
-use crate::causes;
 use crate::config::TransportConfig;
 use crate::driver::{Driver, UnderWay};
 use crate::event::{Events, News};
@@ -8,6 +7,7 @@ use crate::gate::Rules;
 use crate::given;
 use crate::handle::{Lines, TransportHandle};
 use crate::line::Inbox;
+use crate::listen::listen_on;
 use crate::peers::Peers;
 use crate::relays::Relays;
 use crate::wake::Clocks;
@@ -87,7 +87,7 @@ pub fn start(config: &TransportConfig) -> Result<(TransportHandle, Events), Star
     let announced = given::announced(&config.announce, us)?;
     let mut swarm = crate::swarm::swarm(&keypair, config, &Rules::new(config.reach, &relays))?;
     for address in listen {
-        swarm.listen_on(address.clone()).map_err(|error| causes::cannot_listen(&address, &error))?;
+        listen_on(&mut swarm, &address)?;
     }
     for address in &announced {
         swarm.add_external_address(address.clone());

@@ -39,11 +39,11 @@ const MAX_CHANGES: usize = 16;
 #[derive(Debug)]
 pub(crate) enum StreamNews {
     /// We asked for it.
-    Opened { peer: PeerId, stream: Stream, wire: Wire, path: Path },
+    Opened { peer: PeerId, on: ConnectionId, stream: Stream, wire: Wire, path: Path },
     /// We asked in vain.
     NotOpened { peer: PeerId, why: String },
     /// The peer opened it.
-    Inbound { peer: PeerId, stream: Stream, wire: Wire, path: Path },
+    Inbound { peer: PeerId, on: ConnectionId, stream: Stream, wire: Wire, path: Path },
     /// A direct connection to a peer came up while there was a relayed one.
     DirectWay { peer: PeerId },
 }
@@ -132,6 +132,15 @@ impl Streams {
         self.connections.values().any(|connection| connection.peer == peer && connection.path == Path::Direct)
     }
 
+    /// A connection is closed, or as good as closed: what was asked of it is answered, and nothing more is.
+    pub(crate) fn gone(&mut self, id: ConnectionId) {
+        let Some(Connection { peer, asked, .. }) = self.connections.remove(&id) else { return };
+        for _ in 0..asked {
+            let why = "the connection was closed before a stream was open".to_owned();
+            self.tell(StreamNews::NotOpened { peer, why });
+        }
+    }
+
     fn tell(&mut self, news: StreamNews) {
         self.actions.push_back(ToSwarm::GenerateEvent(news));
         self.wake();
@@ -195,13 +204,7 @@ impl NetworkBehaviour for Streams {
                 let host = host(event.endpoint.get_remote_address()).filter(|_| path == Path::Direct);
                 self.established(event.connection_id, event.peer_id, path, host);
             }
-            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, peer_id, .. }) => {
-                let asked = self.connections.remove(&connection_id).map_or(0, |connection| connection.asked);
-                for _ in 0..asked {
-                    let why = "the connection was closed before a stream was open".to_owned();
-                    self.tell(StreamNews::NotOpened { peer: peer_id, why });
-                }
-            }
+            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. }) => self.gone(connection_id),
             FromSwarm::NewListenAddr(NewListenAddr { addr, .. })
                 if addr.iter().all(|part| part != Protocol::P2pCircuit) =>
             {
@@ -218,8 +221,8 @@ impl NetworkBehaviour for Streams {
             connection.asked = connection.asked.saturating_sub(1);
         }
         self.tell(match event {
-            FromHandler::Inbound(stream, wire) => StreamNews::Inbound { peer, stream, wire, path },
-            FromHandler::Opened(stream, wire) => StreamNews::Opened { peer, stream, wire, path },
+            FromHandler::Inbound(stream, wire) => StreamNews::Inbound { peer, on: id, stream, wire, path },
+            FromHandler::Opened(stream, wire) => StreamNews::Opened { peer, on: id, stream, wire, path },
             FromHandler::NotOpened(why) => StreamNews::NotOpened { peer, why },
         });
     }

@@ -5,7 +5,7 @@
 
 use crate::addresses::Reach;
 use crate::alias::Aliased;
-use crate::config::{TransportConfig, TransportLimits};
+use crate::config::{TransportConfig, TransportLimits, pings};
 use crate::gate::{Gate, Rules};
 use crate::pieces::InPieces;
 use crate::streams::Streams;
@@ -52,7 +52,7 @@ pub(crate) fn swarm(keypair: &Keypair, config: &TransportConfig, rules: &Rules) 
         limits: connection_limits::Behaviour::new(connection_limits(limits)),
         streams: Streams::new(config.protocols, limits.inbound_connections()),
         identify: identify(keypair.public()),
-        ping: ping::Behaviour::default(),
+        ping: ping::Behaviour::new(pings(limits.ping_interval_millis, limits.ping_millis)),
         relay,
         dcutr: dcutr::Behaviour::new(us),
     };
@@ -77,10 +77,13 @@ pub(crate) fn identify(key: PublicKey) -> identify::Behaviour {
 
 fn connection_limits(limits: &TransportLimits) -> connection_limits::ConnectionLimits {
     let at_most = |count: usize| Some(u32::try_from(count).unwrap_or(u32::MAX));
+    let own_dials = limits.connections - TransportLimits::for_strangers(limits.connections);
     connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(at_most(limits.half_open_streams))
         .with_max_pending_outgoing(at_most(limits.dials_at_once + 2 * limits.relays))
-        .with_max_established(at_most(limits.connections + SPARE_CONNECTIONS))
+        // Whoever comes never takes the room for our own dials.
+        .with_max_established_incoming(at_most(limits.connections + SPARE_CONNECTIONS))
+        .with_max_established(at_most(limits.connections + SPARE_CONNECTIONS + own_dials))
         .with_max_established_per_peer(at_most(limits.connections_per_peer))
 }
 
@@ -127,13 +130,13 @@ where
     let mut muxing = yamux::Config::default();
     muxing.set_max_num_streams(SUBSTREAMS);
     let muxed = inner.upgrade(Version::V1Lazy).authenticate(noise.clone()).multiplex(InPieces(muxing));
-    muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased(muxer)))).boxed()
+    muxed.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased::new(muxer)))).boxed()
 }
 
 /// QUIC, which brings security and streams of its own.
 fn datagrams(keypair: &Keypair, rules: &Rules) -> Boxed<(PeerId, StreamMuxerBox)> {
     let quic = Gate::new(quic::tokio::Transport::new(quic::Config::new(keypair)), rules.clone());
-    quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased(muxer)))).boxed()
+    quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Aliased::new(muxer)))).boxed()
 }
 
 fn tcp_behind(rules: &Rules) -> Gate<tcp::tokio::Transport> {

@@ -168,3 +168,31 @@ async fn an_address_is_tried_only_so_long() {
     // The wish stands, and what waits is said once there is a better address.
     introduce(&mut a, &mut b, &address).await;
 }
+
+/// A connection comes up when others have taken its room.
+#[tokio::test]
+async fn a_dial_that_finds_no_room_at_its_end_is_repeated() {
+    let mut a = with(1, &[], TransportLimits { connections: 1, ..brisk() });
+    let (mut b, mut c) = (Host::new(2, &[LOCAL]), Host::new(3, &[LOCAL]));
+    let (to_b, to_c) = (b.address().await, c.address().await);
+    // The way to `c` opens when this test says so.
+    let gate = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = gate.local_addr().expect("it is bound").port();
+    a.connect(&c, &format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", c.handle.peer_id()));
+    let (mut dialled, _) = gate.accept().await.expect("it dials");
+    let (at_a, _) = introduce(&mut a, &mut b, &to_b).await;
+    let target: u16 = to_c.split('/').nth(4).expect("a port").parse().expect("a port");
+    tokio::spawn(async move {
+        let mut there = tokio::net::TcpStream::connect(("127.0.0.1", target)).await.expect("somebody is there");
+        let _ended = tokio::io::copy_bidirectional(&mut dialled, &mut there).await;
+    });
+    let no_room =
+        |event: &Event| matches!(event, Event::DialFailed { why, .. } if why.contains("no room")).then_some(());
+    a.wait("that there is no room", no_room).await;
+    a.handle.hang_up(at_a.connection);
+    let line = a.connected().await;
+    assert_eq!(line.peer, c.handle.peer_id());
+    a.send(&line, b"at last");
+    let at_c = c.connected().await;
+    assert_eq!(c.received(at_c.connection).await, b"at last");
+}

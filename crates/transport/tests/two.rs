@@ -163,7 +163,8 @@ async fn a_wish_stands_until_the_peer_is_there() {
     b.handle.shutdown().await;
     a.connect(&b, &address);
     for _ in 0..5 {
-        dial_failed(&mut a).await;
+        let why = dial_failed(&mut a).await;
+        assert_eq!((why.lines().count(), why.matches("refused").count()), (1, 1), "{why}");
     }
     let listen = address.split("/p2p/").next().expect("an address").to_owned();
     let mut b = Host::new(2, &[&listen]);
@@ -207,6 +208,19 @@ async fn w_18_another_peer_at_the_address_is_refused() {
     let (why, at) = (dial_failed(&mut a).await, address.split("/p2p/").next().expect("an address"));
     assert!(why.contains(&format!("somebody else answers at {at}: {}", b.handle.peer_id())), "{why}");
     assert!(!a.has_passed(|event| matches!(event, Event::Connected { .. })));
+}
+
+#[tokio::test]
+async fn a_dial_that_reaches_ourselves_says_so() {
+    for transport in ["tcp/0", "tcp/0/ws", "udp/0/quic-v1"] {
+        let mut a = Host::new(1, &[&format!("/ip4/127.0.0.1/{transport}")]);
+        let gone = Host::new(2, &[]);
+        let address = a.address().await;
+        let at = address.split("/p2p/").next().expect("an address");
+        a.connect(&gone, &address.replace(&a.handle.peer_id(), &gone.handle.peer_id()));
+        let why = dial_failed(&mut a).await;
+        assert!(why.contains(&format!("this kernel itself listens at {at}")), "{why}");
+    }
 }
 
 #[tokio::test]
@@ -370,6 +384,23 @@ async fn who_is_sought_is_found() {
     let line = a.connected().await;
     a.send(&line, b"hello");
     assert_eq!(b.connected().await.peer, a.handle.peer_id());
+}
+
+#[tokio::test]
+async fn a_port_is_not_shared() {
+    let mut a = Host::new(1, &["/ip4/127.0.0.1/tcp/0"]);
+    let address = a.address().await;
+    let bare = address.split("/p2p/").next().expect("an address");
+    let everywhere = bare.replace("127.0.0.1", "0.0.0.0");
+    for taken in [bare.to_owned(), format!("{bare}/ws"), everywhere] {
+        let refused = start(&config(2, &[&taken])).map(|_| ()).expect_err("somebody else listens there").to_string();
+        assert!(refused.contains("another program listens there") && refused.contains(&taken), "{refused}");
+    }
+    let mut b = Host::new(2, &["/ip4/127.0.0.1/tcp/0"]);
+    introduce(&mut b, &mut a, &address).await;
+    // Once the other one has gone, it is free, although a connection has just ended there.
+    a.handle.shutdown().await;
+    Host::new(3, &[bare]);
 }
 
 #[tokio::test]

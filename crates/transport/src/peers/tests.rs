@@ -200,6 +200,45 @@ fn streams_of_strangers_are_bounded() {
     assert_eq!(peers.take_stream(now, b), Err(StreamRefused::Closed));
 }
 
+/// However many strangers come, there is room for whom the host has asked for, and for its dials.
+#[test]
+fn strangers_do_not_get_all() {
+    let limits = TransportLimits { connections: 8, half_open_streams: 4, ..TransportLimits::default() };
+    let (mut peers, now) = peers(limits);
+    let (sought, wanted, stranger) = (peer(101), peer(102), peer(103));
+    peers.seek(now, sought, Vec::new(), Duration::from_hours(1));
+    for seed in 1..=6 {
+        assert_eq!(peers.take_stream(now, peer(seed)), Ok(()));
+        peers.half_open_ended(peer(seed));
+        peers.live(now, peer(seed), ConnectionId(seed.into()));
+    }
+    assert_eq!(peers.take_stream(now, stranger), Err(StreamRefused::TooMany));
+    assert_eq!(peers.take_stream(now, sought), Ok(()));
+    peers.half_open_ended(sought);
+    peers.live(now, sought, ConnectionId(7));
+    peers.want(now, wanted, Vec::new());
+    assert!(peers.due(now) == Some(wanted) && peers.has_room(wanted));
+    // A stranger that is asked for is none any more, and what it has leaves room for another.
+    peers.want(now, peer(1), Vec::new());
+    assert_eq!(peers.take_stream(now, stranger), Ok(()));
+    peers.half_open_ended(stranger);
+    peers.live(now, stranger, ConnectionId(8));
+    assert_eq!(peers.take_stream(now, sought), Err(StreamRefused::TooMany), "there is no more for anybody");
+    // The same for streams on which nothing is said.
+    for (line, who) in [(7, sought), (8, stranger)] {
+        peers.ended(now, who, ConnectionId(line), false, 0);
+    }
+    for seed in 1..=6 {
+        peers.ended(now, peer(seed), ConnectionId(seed.into()), false, 0);
+    }
+    for seed in 11..=13 {
+        assert_eq!(peers.take_stream(now, peer(seed)), Ok(()));
+    }
+    assert_eq!(peers.take_stream(now, stranger), Err(StreamRefused::HalfOpen));
+    assert_eq!(peers.take_stream(now, sought), Ok(()));
+    assert_eq!(peers.take_stream(now, wanted), Err(StreamRefused::HalfOpen), "there is no more for anybody");
+}
+
 // W-19: strangers leave nothing behind, and closed peers stay closed.
 #[test]
 fn w_19_who_is_away_is_forgotten() {
