@@ -135,6 +135,9 @@ impl Ctx<'_, '_> {
 
     /// The settlement itself: state, subscribers first, then the waiting messages (kernel-semantics §4.4).
     pub(crate) fn settle_now(&mut self, id: PromiseId, rejected: bool, value: &CapData<KRef>) -> Result<(), Fault> {
+        if !rejected && let Some(error) = self.closes_a_ring(id, value)? {
+            return self.settle_now(id, true, &error.to_capdata());
+        }
         self.hold_slots(value)?; // first: the value may mention the promise itself
         let promise = self.need::<Promises>(&id)?;
         let PromiseState::Unresolved { decider, subscribers, queue_head, queue_tail } = promise.state else {
