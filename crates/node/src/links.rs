@@ -40,6 +40,8 @@ struct Link {
     before: Option<Standing>,
     bound: Option<Binding>,
     opened_at: Millis,
+    /// A stranger has greeted on it, or shown something, for the last time.
+    stirred_at: Millis,
     /// Something was heard on it.
     answered: bool,
     /// A stranger has greeted on it: there is nothing to bind it to.
@@ -126,8 +128,17 @@ impl Links {
                 return false;
             }
         }
-        let link =
-            Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false, judged: false };
+        let link = Link {
+            peer,
+            side,
+            before,
+            bound: None,
+            opened_at: now,
+            stirred_at: now,
+            answered: false,
+            greeted: false,
+            judged: false,
+        };
         self.open.insert(connection, link);
         true
     }
@@ -178,10 +189,22 @@ impl Links {
     }
 
     /// A stranger has greeted on a connection.
-    pub(crate) fn greeted(&mut self, connection: ConnectionId) {
+    pub(crate) fn greeted(&mut self, now: Millis, connection: ConnectionId) {
         if let Some(link) = self.open.get_mut(&connection) {
-            link.greeted = true;
+            (link.greeted, link.stirred_at) = (true, now);
         }
+    }
+
+    /// A stranger shows something.
+    pub(crate) fn stirs(&mut self, now: Millis, connection: ConnectionId) {
+        if let Some(link) = self.open.get_mut(&connection) {
+            link.stirred_at = now;
+        }
+    }
+
+    /// When a stranger stirred last.
+    pub(crate) fn stirred_at(&self, connection: ConnectionId) -> Option<Millis> {
+        self.open.get(&connection).map(|link| link.stirred_at)
     }
 
     /// A greeting is to be judged: true if it is the first on its connection.

@@ -56,7 +56,8 @@ pub struct KernelLimits {
     pub urls: usize,
     /// A single-use URL that was used is remembered this long, in milliseconds, so that whoever used it can ask again.
     pub used_url_age_ms: u64,
-    /// Peers without a record that are listened to, because they may yet redeem something. Further ones are hung up on.
+    /// Peers without a record that are listened to, because they may yet redeem something. For a further one that which
+    /// has been silent longest is hung up on. Far fewer than there are connections: those with a record need some, too.
     pub strangers: usize,
     /// Offences of a peer, things that it must not say, at which its connections are ended and it is not listened to for a
     /// while. Counted for a minute.
@@ -98,7 +99,7 @@ impl Default for KernelLimits {
             give_up_after_ms: None,
             lost_exports_age_ms: 30 * 24 * 3_600_000,
             remotes: 10_000,
-            strangers: 1_000,
+            strangers: 256,
             urls: 10_000,
             used_url_age_ms: 30 * 24 * 3_600_000,
             offences_per_minute: 64,
