@@ -5,6 +5,7 @@
 //! gets its answer after one commit. Acknowledgements and cleaning wake nobody, so they wait for a group that
 //! somebody else needs. Peers wait like callers.
 
+use crate::clock::now;
 use crate::config::{DaemonLimits, Report, Reporter};
 use crate::death::{DeathFile, GroupState};
 use crate::handle::{Command, Ending, Reply, Stats, WeakHandle};
@@ -15,11 +16,10 @@ use crate::release::Waiters;
 use crate::services::Services;
 use crate::watchdog::Watchdog;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use sturdy_node::Node;
 use sturdy_node::kernel::{Effect, Event, Fault, Request, Ticket, URL_ISSUER, URL_REDEEMER};
 use sturdy_transport::Event as WireEvent;
-use sturdy_types::Millis;
 use sturdy_vat::StateUnreadable;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -479,10 +479,4 @@ async fn stimulus(
         event = wire => Stimulus::Wire(event),
         () = time => Stimulus::Time,
     }
-}
-
-/// The time that the kernel is told. A clock before 1970 is as good as 1970.
-pub(crate) fn now() -> Millis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,6 +9,7 @@
 //! (`sturdy`), bytes on the wire (`sturdy-transport`).
 
 mod boot;
+mod clock;
 pub mod cluster_file;
 mod config;
 mod death;

@@ -5,8 +5,9 @@
 //! taken in than deliveries were made, and then the transport reads no more, so that peers wait; chance is brought in
 //! here.
 
+use crate::clock::now;
 use crate::handle::Reply;
-use crate::kernel_loop::{Broken, KernelLoop, now};
+use crate::kernel_loop::{Broken, KernelLoop};
 use crate::network::{NetworkInfo, NetworkSwitch};
 use sturdy_node::kernel::{Effect, Event, Fault, Refused, Request, URL_ISSUER, URL_REDEEMER, UrlHost};
 use sturdy_store::{Read, Remotes, RemotesByPeer};

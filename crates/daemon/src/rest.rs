@@ -4,17 +4,17 @@
 //! next run, which counts it. Deliveries that fall due are left in their queues, as if the process had ended right there.
 
 use crate::boot::store_dir;
+use crate::clock::now;
 use crate::identity::identity_file;
 use crate::look::LookError;
 use crate::peers::objection;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 use sturdy_identity::load;
 use sturdy_node::Node;
 use sturdy_node::kernel::{Answer, Effect, Event, Fault, PeerInfo, Refused, Request, Ticket, UrlInfo};
 use sturdy_store::{Engine, Read, Store, SystemSubclusters};
 use sturdy_store_sqlite::{OpenError, SqliteEngine, tighten};
-use sturdy_types::{Incarnation, KernelLimits, Millis};
+use sturdy_types::{Incarnation, KernelLimits};
 
 /// Why a kernel at rest does not do what it is asked.
 #[derive(Debug, thiserror::Error)]
@@ -194,11 +194,6 @@ fn fresh() -> Result<Incarnation, RestError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| RestError::Chance(std::io::Error::other(error)))?;
     Ok(Incarnation(bytes))
-}
-
-fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
 fn unfitting(answer: &Answer) -> RestError {

@@ -97,11 +97,17 @@ impl Ctx<'_, '_> {
 
     /// Lets answers go that nobody fetched within the age limit.
     pub(crate) fn expire_answers(&mut self) -> Result<(), Fault> {
-        for (call, record) in self.scan::<Calls>(&())? {
-            if let CallState::Settled { at, .. } = record.state
-                && record.request.is_some()
-                && self.now.saturating_sub(at) > self.limits.answer_age_ms
-            {
+        let now = self.now;
+        for (call, mut record) in self.scan::<Calls>(&())? {
+            let CallState::Settled { at, .. } = &mut record.state else { continue };
+            if record.request.is_none() {
+                continue;
+            }
+            if *at > now {
+                // By the clock of an earlier process.
+                *at = now;
+                self.put::<Calls>(&call, &record);
+            } else if now - *at > self.limits.answer_age_ms {
                 self.forget_call(call)?;
             }
         }

@@ -9,6 +9,7 @@
 
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
+use crate::rings::may_be_in_a_ring;
 use sturdy_store::{ObjectRecord, Objects, Promises};
 use sturdy_types::{CapData, KRef, Message, ObjectId, PromiseId};
 
@@ -93,6 +94,8 @@ impl Ctx<'_, '_> {
         promise.refs = promise.refs.checked_sub(1).ok_or_else(|| broken(format!("the count of {id} underflows")))?;
         if promise.refs == 0 {
             self.maybe_free.insert(id.into());
+        } else if may_be_in_a_ring(&promise) {
+            self.effects.suspects.add(id);
         }
         self.put::<Promises>(&id, &promise);
         Ok(())

@@ -3,6 +3,7 @@
 use crate::blame::Refused;
 use crate::control::{Answer, Request, Ticket};
 use crate::remotes::{Garbage, LinkNews};
+use crate::rings::Suspects;
 use sturdy_remote::Side;
 use sturdy_store::ItemId;
 use sturdy_types::{
@@ -246,4 +247,6 @@ pub struct Effects {
     pub links: Vec<LinkNews>,
     /// What peers are to be told when the group ends.
     pub garbage: Garbage,
+    /// Settled promises that may be in rings from now on.
+    pub suspects: Suspects,
 }

@@ -20,6 +20,7 @@ mod gc;
 mod heap;
 mod promises;
 mod remotes;
+mod rings;
 mod routing;
 mod services;
 mod status;
@@ -44,4 +45,5 @@ pub use remotes::{
     Garbage, Greeting, Heard, LinkNews, Stranger, StrangerHeard, Strangers, admit, dial_failed, greet, hear, hear_ack,
     hello, offended, room_for_calls, skip_gap, standing_with, tell_garbage,
 };
+pub use rings::{Rings, Suspects, sweep_rings};
 pub use url_services::{URL_ISSUER, URL_REDEEMER};

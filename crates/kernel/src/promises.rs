@@ -6,6 +6,7 @@
 
 use crate::blame::{Fault, broken};
 use crate::ctx::Ctx;
+use crate::rings::may_be_in_a_ring;
 use crate::routing::Work;
 use sturdy_store::{DecidedBy, Decider, Inbox, Item, PromiseQueue, PromiseRecord, PromiseState, Promises, Subscriber};
 use sturdy_types::{CapData, Code, KRef, KernelError, PromiseId, VatId};
@@ -134,6 +135,9 @@ impl Ctx<'_, '_> {
 
     /// The settlement itself: state, subscribers first, then the waiting messages (kernel-semantics §4.4).
     pub(crate) fn settle_now(&mut self, id: PromiseId, rejected: bool, value: &CapData<KRef>) -> Result<(), Fault> {
+        if !rejected && let Some(error) = self.closes_a_ring(id, value)? {
+            return self.settle_now(id, true, &error.to_capdata());
+        }
         self.hold_slots(value)?; // first: the value may mention the promise itself
         let promise = self.need::<Promises>(&id)?;
         let PromiseState::Unresolved { decider, subscribers, queue_head, queue_tail } = promise.state else {
@@ -144,9 +148,13 @@ impl Ctx<'_, '_> {
         let refs = if decider == Decider::Nobody { refs } else { one_less(refs, id)? };
         let state =
             if rejected { PromiseState::Rejected(value.clone()) } else { PromiseState::Fulfilled(value.clone()) };
-        self.put::<Promises>(&id, &PromiseRecord { refs, state });
+        let promise = PromiseRecord { refs, state };
+        self.put::<Promises>(&id, &promise);
         if refs == 0 {
             self.maybe_free.insert(id.into());
+        }
+        if may_be_in_a_ring(&promise) {
+            self.effects.suspects.add(id); // also if it has no count yet: a ring gives as many suspects as it has rows
         }
         if decider != Decider::Nobody {
             self.delete::<DecidedBy>(&(decider, id));

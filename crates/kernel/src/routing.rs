@@ -26,6 +26,9 @@ pub(crate) enum Work {
     Tell { remote: RemoteId, promise: PromiseId },
 }
 
+/// Promises that are followed at most, each fulfilled with the next.
+const CHAIN: u32 = 10_000;
+
 /// What a message to an unsettled promise would wait for.
 enum Waiting {
     /// Something else.
@@ -69,8 +72,7 @@ impl Ctx<'_, '_> {
 
     fn route(&mut self, target: KRef, message: Message<KRef>) -> Result<(), Fault> {
         let mut target = target;
-        // A chain of promises, each fulfilled with the next, ends: a promise is settled once, after what it names was
-        // made, and `visited` bounds the one way to close a ring (two promises fulfilled with each other).
+        // A chain of promises, each fulfilled with the next, ends: `settle_now` closes no ring.
         for visited in 0.. {
             let id = match target {
                 KRef::Object(id) => return self.route_to_object(id, message),
@@ -86,13 +88,53 @@ impl Ctx<'_, '_> {
                 Some(PromiseState::Unresolved { .. }) => return self.park(id, &message),
                 Some(PromiseState::Rejected(reason)) => return self.splat_with(target, &message, reason),
                 Some(PromiseState::Fulfilled(value)) => match extract_single_ref(&value) {
-                    Some(&next) if visited < 10_000 => target = next,
-                    Some(_) => return self.splat(target, &message, &bad_resolution("a ring of promises")),
+                    Some(&next) if visited < CHAIN && self.looks_at_one_more() => target = next,
+                    Some(_) => return self.splat(target, &message, &bad_resolution("too long a chain of promises")),
                     None => return self.splat(target, &message, &bad_resolution("something that is not an object")),
                 },
             }
         }
         unreachable!("the loop returns")
+    }
+
+    /// Whether this turn may look at one more step of a chain.
+    fn looks_at_one_more(&mut self) -> bool {
+        let left = self.waiting_left.checked_sub(1);
+        self.waiting_left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// What a reference stands for once every promise on the way is settled; nothing, if the way is too long. (A store of
+    /// an earlier program may hold a ring.)
+    pub(crate) fn leads_to(&mut self, kref: KRef) -> Result<Option<KRef>, Fault> {
+        let mut kref = kref;
+        for _ in 0..CHAIN {
+            let KRef::Promise(id) = kref else { return Ok(Some(kref)) };
+            let Some(PromiseState::Fulfilled(value)) = self.get::<Promises>(&id)?.map(|promise| promise.state) else {
+                return Ok(Some(kref));
+            };
+            let Some(&next) = extract_single_ref(&value) else { return Ok(Some(kref)) };
+            if !self.looks_at_one_more() {
+                break;
+            }
+            kref = next;
+        }
+        Ok(None)
+    }
+
+    /// Why a promise cannot be fulfilled with this value, if it cannot: it would stand for itself in the end. No vat and no
+    /// peer may make such rings, because whoever follows them comes to no end.
+    pub(crate) fn closes_a_ring(&mut self, id: PromiseId, value: &CapData<KRef>) -> Result<Option<KernelError>, Fault> {
+        let next = match value.slots[..] {
+            [KRef::Promise(_)] => extract_single_ref(value).copied(),
+            _ => None,
+        };
+        let Some(next) = next else { return Ok(None) };
+        Ok(match self.leads_to(next)? {
+            Some(last) if last == KRef::Promise(id) => Some(bad_resolution("what stands for itself")),
+            None => Some(bad_resolution("too long a chain of promises")),
+            Some(_) => None,
+        })
     }
 
     fn route_to_object(&mut self, id: ObjectId, message: Message<KRef>) -> Result<(), Fault> {
@@ -191,14 +233,16 @@ impl Ctx<'_, '_> {
             for subscriber in subscribers {
                 let Subscriber::Remote(remote) = subscriber else { continue };
                 for (withheld, like) in self.withheld_like_others(remote)? {
-                    let Some(left) = self.waiting_left.checked_sub(1) else { return Ok(Waiting::TooMuch) };
-                    self.waiting_left = left;
+                    if !self.looks_at_one_more() {
+                        return Ok(Waiting::TooMuch);
+                    }
                     next.extend(Some(withheld).filter(|withheld| like == result && seen.insert(*withheld)));
                 }
             }
             for index in queue_head..queue_tail {
-                let Some(left) = self.waiting_left.checked_sub(1) else { return Ok(Waiting::TooMuch) };
-                self.waiting_left = left;
+                if !self.looks_at_one_more() {
+                    return Ok(Waiting::TooMuch);
+                }
                 let waiting = self.need::<PromiseQueue>(&(result, index))?;
                 next.extend(waiting.result.and_then(promise).filter(|&result| seen.insert(result)));
             }

@@ -7,18 +7,15 @@
 use crate::blame::{Blame, Fault, Refused};
 use crate::control::{Answer, Lasts, UrlInfo, UrlTerms, UrlUse, WhichUrl};
 use crate::ctx::Ctx;
-use sturdy_smallcaps::extract_single_ref;
-use sturdy_store::{
-    ClistByKref, Objects, Owner, PromiseState, Promises, Read, Redeemer, UrlExpiries, UrlRecord, UrlUses, Urls,
-    UrlsByOid,
-};
+use sturdy_store::{ClistByKref, Objects, Owner, Read, Redeemer, UrlExpiries, UrlRecord, UrlUses, Urls, UrlsByOid};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{KRef, ObjectId, Oid, UrlId, VRef};
 
 impl Ctx<'_, '_> {
     /// From now on whoever shows this oid gets the object. Asked again in the same words, it is the same URL.
     pub(crate) fn issue_url(&mut self, target: KRef, oid: &Oid, terms: UrlTerms) -> Result<UrlInfo, Blame> {
-        let object = self.known_object(self.settled_to(target)?)?;
+        let object = self.leads_to(target)?.ok_or(Refused::NotAnObject(target))?;
+        let object = self.known_object(object)?;
         if terms.expires_at.is_some_and(|at| at <= self.now) {
             return Err(Refused::ExpiredAlready.into());
         }
@@ -50,19 +47,6 @@ impl Ctx<'_, '_> {
             self.put::<UrlExpiries>(&(at, id), &());
         }
         Ok(self.url_info(id, &record)?)
-    }
-
-    /// What a reference stands for once every promise on the way is settled.
-    fn settled_to(&self, mut kref: KRef) -> Result<KRef, Fault> {
-        while let KRef::Promise(id) = kref {
-            let Some(promise) = self.get::<Promises>(&id)? else { break };
-            let PromiseState::Fulfilled(value) = promise.state else { break };
-            match extract_single_ref(&value) {
-                Some(&next) if next != kref => kref = next,
-                _ => break,
-            }
-        }
-        Ok(kref)
     }
 
     /// All that are not ended, by number.

@@ -34,6 +34,7 @@ impl Node {
         if let Some(remote) = self.store.get::<RemotesByPeer>(&peer)?
             && self.links.manners.refuses(now, remote)
         {
+            self.links.turned_away(&peer);
             self.held.push(Effect::HangUp { connection });
             return Ok(());
         }
@@ -57,8 +58,14 @@ impl Node {
         }
     }
 
-    /// An attempt to reach a peer has failed (L10).
+    /// An attempt to reach a peer has failed (L10). It is none if we talk to that peer on another connection: when both
+    /// sides have dialled, one of both connections may end before its handshake is over.
     pub(crate) fn dial_failed(&mut self, now: Millis, peer: &str) -> Inner {
+        if let Some(remote) = self.store.get::<RemotesByPeer>(&peer.to_owned())?
+            && self.links.talk_with(remote).is_some()
+        {
+            return Ok(Vec::new());
+        }
         self.turn(now, |ctx| Ok(dial_failed(ctx, peer)?)).map_err(ours)
     }
 

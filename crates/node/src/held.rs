@@ -90,7 +90,7 @@ impl Held {
 
     /// When the gap before what is held has been open for too long.
     pub fn gap_deadline(&self) -> Option<Millis> {
-        self.gap_since.map(|since| since + GAP_MS)
+        self.gap_since.map(|since| since.saturating_add(GAP_MS))
     }
 
     /// The first number that is held.

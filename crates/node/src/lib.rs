@@ -14,6 +14,7 @@ mod held;
 mod links;
 mod manners;
 mod node;
+mod quiet_time;
 mod ready;
 mod strangers;
 mod talk;

@@ -40,6 +40,8 @@ struct Link {
     before: Option<Standing>,
     bound: Option<Binding>,
     opened_at: Millis,
+    /// A stranger has greeted on it, or shown something, for the last time.
+    stirred_at: Millis,
     /// Something was heard on it.
     answered: bool,
     /// A stranger has greeted on it: there is nothing to bind it to.
@@ -119,21 +121,38 @@ impl Links {
     ) -> bool {
         if side == Side::Listener {
             let half_open = || self.open.values().filter(|link| link.is_half_open() && link.side == Side::Listener);
-            if half_open().count() >= HALF_OPEN || half_open().filter(|l| l.peer == peer).count() >= HALF_OPEN_PER_PEER
+            if half_open().count() >= HALF_OPEN
+                || half_open().filter(|link| link.peer == peer).count() >= HALF_OPEN_PER_PEER
             {
+                self.turned_away(&peer);
                 return false;
             }
         }
-        let link =
-            Link { peer, side, before, bound: None, opened_at: now, answered: false, greeted: false, judged: false };
+        let link = Link {
+            peer,
+            side,
+            before,
+            bound: None,
+            opened_at: now,
+            stirred_at: now,
+            answered: false,
+            greeted: false,
+            judged: false,
+        };
         self.open.insert(connection, link);
         true
+    }
+
+    /// A connection of a peer is of no use from the start. The host dials nobody who is connected, so that connection has
+    /// ended its dialling: whoever was to be reached is dialled again.
+    pub(crate) fn turned_away(&mut self, peer: &str) {
+        self.wanted.extend(self.dialling.remove(peer).map(|dialled| dialled.remote));
     }
 
     pub(crate) fn closed(&mut self, connection: ConnectionId) -> Ended {
         let Some(link) = self.open.remove(&connection) else { return Ended::Otherwise };
         // A connection may end before it is bound: whoever was to be reached by it is dialled again.
-        self.wanted.extend(self.dialling.remove(&link.peer).map(|dialled| dialled.remote));
+        self.turned_away(&link.peer);
         match link.bound {
             Some(bound) => {
                 self.wanted.insert(bound.remote);
@@ -170,10 +189,22 @@ impl Links {
     }
 
     /// A stranger has greeted on a connection.
-    pub(crate) fn greeted(&mut self, connection: ConnectionId) {
+    pub(crate) fn greeted(&mut self, now: Millis, connection: ConnectionId) {
         if let Some(link) = self.open.get_mut(&connection) {
-            link.greeted = true;
+            (link.greeted, link.stirred_at) = (true, now);
         }
+    }
+
+    /// A stranger shows something.
+    pub(crate) fn stirs(&mut self, now: Millis, connection: ConnectionId) {
+        if let Some(link) = self.open.get_mut(&connection) {
+            link.stirred_at = now;
+        }
+    }
+
+    /// When a stranger stirred last.
+    pub(crate) fn stirred_at(&self, connection: ConnectionId) -> Option<Millis> {
+        self.open.get(&connection).map(|link| link.stirred_at)
     }
 
     /// A greeting is to be judged: true if it is the first on its connection.
@@ -183,7 +214,7 @@ impl Links {
 
     /// Connections whose handshake takes too long.
     pub(crate) fn overdue(&self, now: Millis) -> Vec<ConnectionId> {
-        let late = |link: &Link| link.is_half_open() && link.opened_at + HANDSHAKE_MS <= now;
+        let late = |link: &Link| link.is_half_open() && link.opened_at.saturating_add(HANDSHAKE_MS) <= now;
         self.open.iter().filter(|(_, link)| late(link)).map(|(connection, _)| *connection).collect()
     }
 
@@ -362,7 +393,7 @@ impl Links {
         let handshakes = self.open.values().filter(|link| link.is_half_open());
         talks
             .chain(gaps.filter_map(|(_, held)| held.gap_deadline()))
-            .chain(handshakes.map(|link| link.opened_at + HANDSHAKE_MS))
+            .chain(handshakes.map(|link| link.opened_at.saturating_add(HANDSHAKE_MS)))
             .chain(self.manners.deadline())
             .min()
     }

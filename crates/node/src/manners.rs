@@ -49,7 +49,7 @@ pub(crate) struct Manners {
 impl Record {
     /// A minute is over: counting begins anew. Returns what was not told yet.
     fn begin_minute(&mut self, now: Millis) -> Option<String> {
-        if self.since + MINUTE_MS > now {
+        if self.since.saturating_add(MINUTE_MS) > now {
             return None;
         }
         let told = self.sum_up();
@@ -70,7 +70,8 @@ impl Record {
     /// Nothing depends on it any more.
     fn is_forgotten(&self, now: Millis) -> bool {
         let calm = now.saturating_sub(self.refused_until) / CALM_MS;
-        let heard = self.offences + self.told == 0 && self.asked_at.is_none_or(|at| at + MINUTE_MS <= now);
+        let heard =
+            self.offences + self.told == 0 && self.asked_at.is_none_or(|at| at.saturating_add(MINUTE_MS) <= now);
         heard && self.untold == 0 && !self.wanted && calm >= u64::from(self.doubled)
     }
 }
@@ -116,7 +117,7 @@ impl Manners {
     /// A peer asks for garbage. Whether it is heeded: what that costs does not grow with how often it asks (L7).
     pub(crate) fn heeds(&mut self, now: Millis, limits: &KernelLimits, remote: RemoteId) -> bool {
         let record = self.record(now, remote);
-        let heeded = record.asked_at.is_none_or(|at| at + limits.asked_reap_pause_ms <= now);
+        let heeded = record.asked_at.is_none_or(|at| at.saturating_add(limits.asked_reap_pause_ms) <= now);
         if heeded {
             record.asked_at = Some(now);
         }
@@ -155,7 +156,11 @@ impl Manners {
 
     /// When there is something to be told, or somebody to be dialled.
     pub(crate) fn deadline(&self) -> Option<Millis> {
-        let told = self.records.values().filter(|record| record.untold > 0).map(|record| record.since + MINUTE_MS);
+        let told = self
+            .records
+            .values()
+            .filter(|record| record.untold > 0)
+            .map(|record| record.since.saturating_add(MINUTE_MS));
         let heard = self.records.values().filter(|record| record.wanted).map(|record| record.refused_until);
         told.chain(heard).min()
     }

@@ -6,7 +6,7 @@ use crate::ready::ReadyList;
 use std::ops::Bound;
 use sturdy_kernel::{
     Answer, AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Garbage, LinkNews, Notice, Plan, Request,
-    Strangers, Ticket, VatFault, answer_for, apply, audit, begin, tell_garbage, tidy_up,
+    Rings, Strangers, Ticket, VatFault, answer_for, apply, audit, begin, tell_garbage,
 };
 use sturdy_store::{Engine, OpenError, Read, RemoteCursors, Sources, Store, StoreFault, VatState};
 use sturdy_types::defect::{self, Defect};
@@ -67,6 +67,8 @@ pub struct Node {
     pub(crate) held: Vec<Effect>,
     /// What the merged turns of the open group have to tell peers: a last turn of the group does (L7).
     garbage: Garbage,
+    /// Settled promises that may be in rings.
+    pub(crate) rings: Rings,
     flight: FlightRecord,
     stats: NodeStats,
     stopped: bool,
@@ -87,6 +89,7 @@ impl Node {
             last_crank: 0,
             held: Vec::new(),
             garbage: Garbage::default(),
+            rings: Rings::default(),
             flight: FlightRecord::default(),
             stats: NodeStats::default(),
             stopped: false,
@@ -103,6 +106,7 @@ impl Node {
         self.refuse_when_stopped()?;
         let handled = self.handle_event(now, event).and_then(|mut inner| {
             inner.extend(self.hear_stalled(now)?);
+            inner.extend(self.sweep_when_urgent(now)?);
             self.start_next(now, &mut inner)?;
             if defect::broken(Defect::SentBeforeDurable) {
                 self.links.speak(now, &self.store, &self.limits, &mut inner)?;
@@ -161,13 +165,6 @@ impl Node {
     /// How the talk with a peer goes; nothing if no connection speaks for it.
     pub fn talk_with(&self, remote: RemoteId) -> Option<TalkInfo> {
         self.links.talk_with(remote)
-    }
-
-    /// Work for an idle moment: rows of terminated vats, then the engine's own. Returns whether any is left.
-    pub fn tidy_up(&mut self, now: Millis) -> Result<bool, Fault> {
-        self.refuse_when_stopped()?;
-        let tidied = self.tidy_rows(now).and_then(|more| Ok(more || self.store.idle()?));
-        self.stop_on_fault(now, tidied)
     }
 
     /// Turns merged since the last commit.
@@ -261,6 +258,7 @@ impl Node {
         };
         let renews = matches!(event, Event::Asked(_, Request::Renew(_)));
         let boots = matches!(event, Event::Boot { .. });
+        let idles = matches!(event, Event::Idle);
         let plan = match &event {
             Event::Delivered { vat, run, crank, .. } => match self.in_flight.take() {
                 Some(flying) if flying.crank == *crank && flying.plan.vat == *vat && flying.plan.run == *run => {
@@ -279,7 +277,10 @@ impl Node {
         let left_behind = state_left_behind(&event);
         let counts_a_death = matches!(&event, Event::Boot { died_on: Some(_), .. });
         match self.turn(now, |ctx| apply(ctx, event, plan.as_ref())) {
-            Ok(inner) => {
+            Ok(mut inner) => {
+                if idles {
+                    inner.extend(self.sweep_when_idle(now)?);
+                }
                 if renews {
                     self.store.learn_incarnation().map_err(Fault::Store)?;
                 }
@@ -355,6 +356,7 @@ impl Node {
     fn merged(&mut self, now: Millis, effects: Effects) -> Result<Vec<Effect>, Fault> {
         self.stats.turns += 1;
         self.garbage.join(effects.garbage);
+        self.rings.join(effects.suspects);
         for vat in effects.woken {
             self.ready.push(vat);
         }
@@ -436,16 +438,6 @@ impl Node {
         Ok(())
     }
 
-    fn tidy_rows(&mut self, now: Millis) -> Result<bool, Fault> {
-        let mut more = false;
-        self.turn(now, |ctx| {
-            more = tidy_up(ctx)?;
-            Ok(())
-        })
-        .map_err(ours)?;
-        Ok(more)
-    }
-
     fn note(&mut self, now: Millis, event: &Event) {
         let (what, vat, number) = match event {
             Event::Boot { .. } => ("boot", None, 0),
@@ -463,11 +455,11 @@ impl Node {
         self.flight.note(now, what, vat, number);
     }
 
-    fn refuse_when_stopped(&self) -> Result<(), Fault> {
+    pub(crate) fn refuse_when_stopped(&self) -> Result<(), Fault> {
         if self.stopped { Err(Fault::Broken("the node has stopped after a fault".into())) } else { Ok(()) }
     }
 
-    fn stop_on_fault<T>(&mut self, now: Millis, result: Result<T, Fault>) -> Result<T, Fault> {
+    pub(crate) fn stop_on_fault<T>(&mut self, now: Millis, result: Result<T, Fault>) -> Result<T, Fault> {
         if result.is_err() {
             self.stopped = true;
             self.held.clear(); // what was not made durable is never told (G2)

@@ -1,7 +1,8 @@
 //! Peers without a record on connections of their own dialling (link L12): heard here, before anything is bound.
 //!
-//! What always holds: all of it is volatile; there are never more than `KernelLimits::strangers`; what they say reaches
-//! the kernel only as a URL that is looked up. Deliberately elsewhere: what a stranger's words mean (`sturdy-kernel`).
+//! What always holds: all of it is volatile; there are never more than `KernelLimits::strangers`, and whoever comes when
+//! there are as many takes the place of the one that has been silent longest; what they say reaches the kernel only as a
+//! URL that is looked up. Deliberately elsewhere: what a stranger's words mean (`sturdy-kernel`).
 
 use crate::node::Node;
 use sturdy_kernel::{Effect, Fault, Stranger, StrangerHeard, admit};
@@ -60,23 +61,31 @@ impl Node {
     ) -> Result<Vec<Effect>, Fault> {
         let before = self.strangers.remove(&peer);
         let left = before.as_ref().and_then(Stranger::connection);
+        let mut in_the_way = Vec::from_iter(left);
         if self.strangers.len() >= self.limits.strangers {
-            // Whoever has hung up is forgotten first: that costs it nothing.
-            let away = self.strangers.iter().find(|(_, one)| one.connection().is_none()).map(|(peer, _)| peer.clone());
-            let Some(away) = away else { return self.hang_up(now, connection) };
-            self.strangers.remove(&away);
+            let Some(silent) = self.most_silent() else { return self.hang_up(now, connection) };
+            in_the_way.extend(self.strangers.remove(&silent).and_then(|one| one.connection()));
         }
         let ours = self.store.incarnation().to_string();
         let stranger = Stranger::greeted(before, connection, hello, &ours);
         for text in stranger.opening(&ours) {
             self.say(connection, text);
         }
+        self.links.greeted(now, connection);
         self.strangers.insert(peer, stranger);
-        self.links.greeted(connection);
-        match left {
-            Some(old) => self.hang_up(now, old),
-            None => Ok(Vec::new()),
+        let mut inner = Vec::new();
+        for old in in_the_way {
+            inner.extend(self.hang_up(now, old)?);
         }
+        Ok(inner)
+    }
+
+    /// The stranger that has shown nothing for the longest time. One that has hung up comes first: to be forgotten costs it
+    /// nothing. Whoever redeems something shows it at once, so it has its answer long before it is the one.
+    fn most_silent(&self) -> Option<String> {
+        let stirred =
+            |one: &Stranger| one.connection().map(|connection| (self.links.stirred_at(connection), connection));
+        self.strangers.iter().min_by_key(|(_, one)| stirred(one)).map(|(peer, _)| peer.clone())
     }
 
     /// A stranger shows a URL: it becomes a peer, or is refused.
@@ -89,6 +98,7 @@ impl Node {
         url: String,
         key: String,
     ) -> Result<Vec<Effect>, Fault> {
+        self.links.stirs(now, connection);
         let mut admitted = Err(String::new());
         let inner = self
             .turn(now, |ctx| {

@@ -363,6 +363,23 @@ fn a_named_call_is_made_once_however_often_it_is_asked_for() {
     });
 }
 
+/// By the clock of a process that is gone the answer came later than now: its age begins with the clock that there is.
+#[test]
+fn an_answer_by_a_clock_that_was_ahead_comes_of_age() {
+    let mut s = Stage::on(Engines::Memory, &["alice"]);
+    s.send_named("transfer 7", s.root("alice"), "count");
+    s.run();
+    let calls = s.census()["calls"];
+    s.crash();
+    s.set_clock(0);
+    s.settle_down();
+    assert_eq!(s.census()["calls"], calls);
+    let age = s.limits.answer_age_ms;
+    s.pass_time(age + 1);
+    s.settle_down();
+    assert_eq!(s.census().get("calls").copied().unwrap_or(0), calls - 1);
+}
+
 #[test]
 fn a_label_is_given_once() {
     both_engines(|engine| {

@@ -322,6 +322,24 @@ fn a_chain_built_from_its_end_costs_a_limited_turn() {
 }
 
 #[test]
+fn a_promise_that_would_stand_for_itself_is_rejected() {
+    both_engines(|engine| {
+        let text = "[Error: [KERNEL:BAD_PROMISE_RESOLUTION] the promise was fulfilled with what stands for itself]";
+        let mut s = Stage::on(engine, &["alice", "bob"]);
+        s.puppets.on("bob", "take", "subscribe $0");
+        s.tell("alice", "send o-1 take(p+5)");
+        s.tell("alice", "resolve p+5 = p+5");
+        s.heard(&format!("bob <- message o+0 take(<p-1>)\n bob <- notify p-1 rejected {text}"));
+        s.tell("alice", "send o-1 take(p+6)");
+        s.tell("alice", "resolve p+6 = p+7 & p+7 = p+8 & p+8 = p+6");
+        s.heard(&format!(
+            "bob <- message o+0 take(<p-2>)
+             bob <- notify p-2 fulfilled <p-3>, p-3 fulfilled <p-4>, p-4 rejected {text}"
+        ));
+    });
+}
+
+#[test]
 fn a_message_that_would_wait_for_itself_is_rejected() {
     both_engines(|engine| {
         let mut s = Stage::on(engine, &["alice", "bob"]);

@@ -65,6 +65,29 @@ fn half_open_connections_are_bounded() {
     assert_eq!(script.received(), 1);
 }
 
+/// The host dials nobody who is connected: a connection that is refused at the door has ended the dialling.
+#[test]
+fn who_is_refused_at_the_door_and_wanted_is_dialled_again() {
+    let mut script = Script::acquainted(&KernelLimits::default(), Speaks::Sturdy);
+    let dialled = |script: &mut Script| {
+        script.w.stages[0].commit().expect("the node goes on");
+        let wire = std::mem::take(&mut script.w.stages[0].wire);
+        let last = wire.last().cloned();
+        matches!(last, Some(Effect::Connect { peer, .. }) if peer == "B")
+    };
+    script.w.cut_off(0);
+    assert!(dialled(&mut script), "there was a connection");
+    for number in 0..256 {
+        connect(&mut script, 1_000 + number, &format!("Z{number}"), Side::Listener);
+    }
+    assert!(!dialled(&mut script), "it is being dialled");
+    connect(&mut script, 2_000, "B", Side::Listener);
+    assert!(dialled(&mut script), "there is no room for this one");
+    assert!(script.w.stages[0].node().wants("B"));
+    script.w.stages[0].event(Event::Disconnected { connection: ConnectionId(2_000) }).expect("the node goes on");
+    assert!(!dialled(&mut script), "it is being dialled");
+}
+
 #[test]
 fn repeated_handshakes_and_other_json_change_nothing() {
     for speaks in [Speaks::Sturdy, Speaks::Whatever] {

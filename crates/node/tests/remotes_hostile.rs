@@ -55,6 +55,38 @@ fn notify(seq: u64, promise: &str, slots: &[&str]) -> String {
     )
 }
 
+/// A batch of settlements, each of them with one other promise.
+fn notify_each(seq: u64, pairs: &[(&str, &str)]) -> String {
+    let each =
+        pairs.iter().map(|(promise, with)| format!(r##"["{promise}",false,{{"body":"#\"&0\"","slots":["{with}"]}}]"##));
+    let each = each.collect::<Vec<_>>().join(",");
+    format!(r#"{{"seq":{seq},"method":"deliver","params":["notify",[{each}]]}}"#)
+}
+
+/// Whoever follows such a ring would come to no end: the service that issues URLs, at every start again, and each message.
+#[test]
+fn promises_that_stand_for_each_other_are_rejected() {
+    for pairs in [&[("rp+2", "rp+2")][..], &[("rp+2", "rp+4"), ("rp+4", "rp+2")], &[("rp+4", "rp+2"), ("rp+2", "rp+4")]]
+    {
+        let mut w = victim(&KernelLimits::default());
+        w.stages[0].puppets.on("alice", "hear", "");
+        w.forge(0, &call(3, "ro-1", "hear", "rp+3", &["rp+2"]));
+        let told = w.stages[0].told();
+        w.forge(0, &notify_each(4, pairs));
+        assert_eq!(told, "alice <- message o+0 hear() result p-4");
+        let promise = w.stages[0].reveal("alice", "p-3")[0];
+        let oid = sturdy_types::Oid::from_random(&[7; 32]);
+        let issue = Request::IssueUrl { object: promise, oid, terms: sturdy_kernel::UrlTerms::default() };
+        let refused = w.stages[0].ask(issue);
+        assert!(matches!(refused, Err(sturdy_kernel::Refused::NotAnObject(_))), "{refused:?}");
+        let answer = format!("{:?}", w.stages[0].call(promise, "more", "", Vec::new()));
+        assert!(answer.contains("BAD_PROMISE_RESOLUTION"), "{answer}");
+        let problems = w.stages[0].node().audit().expect("it reads").problems;
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(w.info(0, 1).offences, 0);
+    }
+}
+
 #[test]
 fn what_can_never_be_processed_is_consumed() {
     let mut w = victim(&KernelLimits::default());

@@ -148,6 +148,27 @@ fn what_a_lost_incarnation_held_is_let_go_of_in_the_end() {
     }
 }
 
+/// By the clock of a process that is gone the loss lies ahead: its age begins with the clock that there is.
+#[test]
+fn a_loss_by_a_clock_that_was_ahead_comes_of_age() {
+    let limits = KernelLimits { lost_exports_age_ms: 1_000_000, ..KernelLimits::default() };
+    let mut w = Worlds::with_limits(&limits, &[&["alice"], &["bob"]]);
+    let alice = w.introduce(0, "alice", 1);
+    w.tell(1, "bob", "keep $0", &[alice]);
+    w.lose_store(1, &["bob"]);
+    w.tell(0, "alice", "keep", &[]);
+    w.run();
+    w.up = false;
+    w.crash(0);
+    w.stages[0].set_clock(0);
+    for (passes, held) in [(0, 1), (999_999, 1), (1, 0)] {
+        w.stages[0].pass_time(passes);
+        w.stages[0].event(Event::Idle).expect("the node goes on");
+        w.stages[0].run();
+        assert_eq!(w.info(0, 1).held_by_lost, held, "{passes}");
+    }
+}
+
 #[test]
 fn giving_up_rejects_and_both_begin_again() {
     let mut w = two();

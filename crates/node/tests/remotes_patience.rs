@@ -4,8 +4,9 @@
 mod world;
 
 use sturdy_kernel::{Event, OnClose, Patience, Request, Ticket};
+use sturdy_node::remote::Side;
 use sturdy_store::RemoteState;
-use sturdy_types::{KRef, KernelLimits, OcapUrl, Oid};
+use sturdy_types::{ConnectionId, KRef, KernelLimits, OcapUrl, Oid};
 use world::worlds::{Worlds, peer};
 
 /// Bob in B has the object `o-1` of alice in A, and she has his promise `p+9`.
@@ -244,6 +245,46 @@ fn time_ends_the_waiting_and_a_peer_may_have_its_own_policy() {
     }
 }
 
+/// Waiting that began by a clock that was ahead is waiting that begins now.
+#[test]
+fn a_clock_that_is_earlier_after_a_restart_prolongs_no_waiting() {
+    let mut w = waiting(&KernelLimits { give_up_after_ms: Some(60_000), ..KernelLimits::default() });
+    failed(&mut w);
+    let earlier = w.stages[1].now() - 900_000;
+    w.crash(1);
+    w.stages[1].set_clock(earlier);
+    failed(&mut w);
+    assert_eq!((w.info(1, 0).unreachable_since, w.info(1, 0).state), (Some(earlier), RemoteState::Open));
+    w.stages[1].pass_time(60_000);
+    failed(&mut w);
+    assert_eq!(w.info(1, 0).state, RemoteState::GivenUp);
+}
+
+/// No deadline is added up beyond what a time can be.
+#[test]
+fn a_clock_that_is_far_ahead_after_a_restart_harms_nothing() {
+    let mut w = waiting(&KernelLimits::default());
+    failed(&mut w);
+    for world in [0, 1] {
+        w.crash(world);
+        w.stages[world].set_clock(u64::MAX - 1);
+    }
+    failed(&mut w);
+    assert_eq!(w.info(1, 0).state, RemoteState::Open);
+    let half_open = Event::Connected { connection: ConnectionId(900), peer: "Z".into(), side: Side::Listener };
+    w.stages[1].event(half_open).expect("the node goes on");
+    w.stages[1].event(Event::Tick).expect("the node goes on");
+    w.up = true;
+    w.dial(1, 0);
+    for _ in 0..50 {
+        w.run_world(0);
+        w.run_world(1);
+        w.carry(0);
+    }
+    assert!(w.stages[0].told().contains("wait()"), "they meet and talk");
+    assert_eq!(w.stages[1].node().deadline(), Some(u64::MAX), "a handshake that is not over");
+}
+
 #[test]
 fn a_meeting_clears_what_failed() {
     let limits = KernelLimits { give_up_attempts: Some(2), ..KernelLimits::default() };
@@ -269,6 +310,25 @@ fn a_connection_without_an_answer_is_a_failed_attempt() {
     w.cut_off(1);
     w.run_world(1);
     assert!(w.info(1, 0).unreachable_since.is_some());
+}
+
+/// Both have dialled, they talk on one connection, and the other one ends before its handshake is over.
+#[test]
+fn who_is_talked_to_is_not_unreachable() {
+    const WEEK_MS: u64 = 7 * 86_400_000;
+    let mut w = two(&KernelLimits { give_up_after_ms: Some(WEEK_MS), ..KernelLimits::default() });
+    w.dial(1, 0);
+    w.break_line(w.newest());
+    assert_eq!(w.info(1, 0).unreachable_since, None);
+    failed(&mut w);
+    assert_eq!(w.info(1, 0).unreachable_since, None, "told late");
+    w.stages.iter_mut().for_each(|stage| stage.pass_time(WEEK_MS));
+    w.up = false;
+    w.cut_off(0);
+    w.tell(1, "bob", "ask o-1 wait() -> p+5", &[]);
+    failed(&mut w);
+    assert_eq!(w.info(1, 0).state, RemoteState::Open, "the first of its kind");
+    assert_eq!(w.info(1, 0).unreachable_since, Some(w.stages[1].now()));
 }
 
 #[test]

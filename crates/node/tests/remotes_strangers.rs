@@ -286,12 +286,47 @@ fn w_19_there_are_only_so_many_strangers() {
     for number in 0..3 {
         assert!(matches!(connect(&mut w, number, &format!("p{number}"))[..], [Effect::Transmit { .. }]));
     }
-    assert!(matches!(connect(&mut w, 3, "p3")[..], [Effect::HangUp { .. }]));
     // One that comes again takes its own place; its old connection is of no use any more.
-    assert!(matches!(connect(&mut w, 4, "p1")[..], [Effect::Transmit { .. }, Effect::HangUp { .. }]));
-    w.stages[0].event(Event::Disconnected { connection: ConnectionId(1_000) }).expect("the node goes on");
-    assert!(matches!(connect(&mut w, 5, "p3")[..], [Effect::Transmit { .. }]));
+    assert_eq!(cut(&connect(&mut w, 3, "p0")), [1_000]);
+    w.stages[0].pass_time(1);
+    let frame = show(1, "", "ocap:zA1@A").into_bytes();
+    w.stages[0].event(Event::Received { connection: ConnectionId(1_001), frame }).expect("the node goes on");
+    // For a new one the one goes that has been silent longest.
+    assert_eq!(cut(&connect(&mut w, 4, "p4")), [1_002]);
+    assert_eq!(cut(&connect(&mut w, 5, "p5")), [1_003]);
+    assert_eq!(cut(&connect(&mut w, 6, "p6")), [1_001]);
+    // One that has hung up makes room, too.
+    w.stages[0].event(Event::Disconnected { connection: ConnectionId(1_005) }).expect("the node goes on");
+    assert_eq!(cut(&connect(&mut w, 7, "p7")), [0; 0]);
+    assert_eq!(w.stages[0].node().volatile().strangers, 3);
     assert_eq!(w.stages[0].census(), before);
+}
+
+/// Who is hung up on. Whoever has greeted was answered.
+fn cut(effects: &[Effect]) -> Vec<u64> {
+    let cut = effects.iter().filter_map(|effect| match effect {
+        Effect::HangUp { connection } => Some(connection.0),
+        _ => None,
+    });
+    cut.collect()
+}
+
+/// However many idle strangers there are, whoever has something to redeem gets it.
+#[test]
+fn a_crowd_that_only_greets_keeps_nobody_out() {
+    let limits = KernelLimits { strangers: 3, ..KernelLimits::default() };
+    let mut w = Worlds::strangers(&limits, &[&["alice"], &["bob"]]);
+    let url = w.issue(0, w.stages[0].root("alice").into(), UrlTerms::default());
+    for number in 0..3 {
+        connect(&mut w, number, &format!("p{number}"));
+    }
+    let ticket = w.redeem_later(1, &url);
+    for _ in 0..20 {
+        w.run_world(1);
+        w.carry(0);
+        w.run_world(0);
+    }
+    assert!(w.stages[1].fate(ticket).starts_with("fulfilled"));
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Pacer {
 
     /// Something was put on the wire.
     pub fn spoke(&mut self, now: Millis) {
-        self.keep_alive_at = self.limits.keep_alive_ms.map(|ms| now + ms);
+        self.keep_alive_at = self.limits.keep_alive_ms.map(|ms| now.saturating_add(ms));
     }
 
     /// The number to put on the wire next, if the window is open. `durable_end` is the first number that is not
@@ -153,7 +153,7 @@ impl Pacer {
             flying.sent_at = now;
         }
         if self.retransmit_at.is_none() {
-            self.retransmit_at = Some(now + self.timeout());
+            self.retransmit_at = Some(now.saturating_add(self.timeout()));
         }
         if carried == Carried::EverythingOwed {
             self.ack_sent();
@@ -174,7 +174,7 @@ impl Pacer {
         self.next = self.next.max(ack + 1);
         if progress {
             self.timeouts = 0;
-            self.retransmit_at = (!self.flying.is_empty()).then(|| now + self.timeout());
+            self.retransmit_at = (!self.flying.is_empty()).then(|| now.saturating_add(self.timeout()));
         }
     }
 
@@ -182,12 +182,12 @@ impl Pacer {
     pub fn owe_ack(&mut self, now: Millis) {
         self.unacknowledged += 1;
         // Set once, not pushed back by further traffic, or a steady stream would never be acknowledged (W-16).
-        self.ack_at.get_or_insert(now + self.limits.ack_delay_ms);
+        self.ack_at.get_or_insert(now.saturating_add(self.limits.ack_delay_ms));
         if self.unacknowledged >= self.limits.ack_messages {
             self.ack_at = Some(now);
         }
         if defect::broken(Defect::AckPutOff) {
-            self.ack_at = Some(now + self.limits.ack_delay_ms);
+            self.ack_at = Some(now.saturating_add(self.limits.ack_delay_ms));
         }
     }
 
@@ -212,7 +212,7 @@ impl Pacer {
                 speak.push(Speak::Message(head.seq));
             }
             self.timeouts = self.timeouts.saturating_add(1);
-            self.retransmit_at = (!self.flying.is_empty()).then(|| now + self.timeout());
+            self.retransmit_at = (!self.flying.is_empty()).then(|| now.saturating_add(self.timeout()));
         }
         speak
     }

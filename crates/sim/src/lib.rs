@@ -21,6 +21,7 @@ pub mod plan;
 pub mod run;
 pub mod seen;
 pub mod shrink;
+pub mod smaller;
 pub mod speech;
 pub mod trace;
 pub mod world;

@@ -8,9 +8,10 @@ use sturdy_remote::PROTOCOL_VERSION;
 use sturdy_sim::campaign::{Tally, campaign};
 use sturdy_sim::checkers::Violation;
 use sturdy_sim::log::{self, Entry};
-use sturdy_sim::plan::Plan;
+use sturdy_sim::plan::{Fault, Plan};
 use sturdy_sim::run::{Verdict, run};
 use sturdy_sim::shrink::shrink;
+use sturdy_sim::smaller;
 use sturdy_sim::trace::TraceTo;
 
 /// Runs worlds of kernels under faults, and holds what is promised against what happens.
@@ -39,6 +40,15 @@ struct Args {
     /// If the seed fails, look for a smaller run that fails in the same way.
     #[arg(long, requires = "seed", conflicts_with = "seeds")]
     shrink: bool,
+    /// Heal after so many steps, as --shrink has found.
+    #[arg(long, requires = "seed", conflicts_with = "seeds")]
+    steps: Option<u64>,
+    /// Leave out these classes of faults.
+    #[arg(long, value_delimiter = ',', value_parser = smaller::fault, requires = "seed", conflicts_with = "seeds")]
+    without: Vec<Fault>,
+    /// Leave out these steps, for example 3,7-9.
+    #[arg(long, requires = "seed", conflicts_with = "seeds")]
+    skip: Option<smaller::Steps>,
     /// Print the numbers of the run as JSON on standard output.
     #[arg(long, conflicts_with = "trace")]
     json: bool,
@@ -120,7 +130,11 @@ fn broken(args: &Args) -> ExitCode {
 
 fn one(args: &Args, seed: u64) -> bool {
     eprintln!("seed {seed}");
-    let plan = Plan::from_seed(seed);
+    let mut plan = args.without.iter().fold(Plan::from_seed(seed), |plan, fault| plan.without(*fault));
+    if let Some(steps) = args.steps {
+        plan = plan.shorter(steps);
+    }
+    plan.skipped.extend(args.skip.iter().flat_map(|steps| &steps.0));
     let to = if args.trace { TraceTo::StandardOutput } else { TraceTo::Memory };
     match run(plan.clone(), to) {
         Verdict::Passed(report) => {
@@ -152,6 +166,7 @@ fn show_smaller(plan: &Plan) {
     };
     let Some((smaller, runs)) = shrink(plan, &mut progress) else { return };
     eprintln!("after {runs} runs: {smaller:?}");
+    eprintln!("run it again, for example with --trace: cargo xtask sim {}", smaller::options(&smaller));
     if let Verdict::Failed { violation, last_lines } = run(smaller, TraceTo::Memory) {
         print_lines(&last_lines);
         eprintln!("{}: {}", violation.checker, violation.what);

@@ -140,7 +140,8 @@ pub struct Plan {
     pub pace: Pace,
     /// The audit runs after one in so many events.
     pub audit_every: usize,
-    /// Vats may settle promises with values that mention promises: rings of them are never collected (known limit).
+    /// Vats may settle promises with values that mention promises, also in rings. Over three kernels such a ring is told
+    /// round and round (known limit).
     pub rings: bool,
     /// Frames arrive in pieces, through the splitter of the wire.
     pub pieces: bool,

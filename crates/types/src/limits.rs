@@ -26,6 +26,10 @@ pub struct KernelLimits {
     pub process_deaths_per_item: u32,
     /// Rows of a terminated vat's state that one turn deletes.
     pub cleanup_rows_per_turn: usize,
+    /// Settled promises that may be in rings at which it is looked for rings at once. Fewer wait until the kernel is idle.
+    pub ring_suspects: usize,
+    /// Rows of promises that one turn reads, once after the kernel has begun, to see which may be in rings.
+    pub ring_rows_per_turn: usize,
     /// Messages that wait for one peer. Further calls are rejected with `QUEUE_FULL`; notifications always fit.
     pub remote_outbox_messages: u64,
     /// Bytes of messages that wait for one peer, treated like `remote_outbox_messages`.
@@ -52,7 +56,8 @@ pub struct KernelLimits {
     pub urls: usize,
     /// A single-use URL that was used is remembered this long, in milliseconds, so that whoever used it can ask again.
     pub used_url_age_ms: u64,
-    /// Peers without a record that are listened to, because they may yet redeem something. Further ones are hung up on.
+    /// Peers without a record that are listened to, because they may yet redeem something. For a further one that which
+    /// has been silent longest is hung up on. Far fewer than there are connections: those with a record need some, too.
     pub strangers: usize,
     /// Offences of a peer, things that it must not say, at which its connections are ended and it is not listened to for a
     /// while. Counted for a minute.
@@ -83,6 +88,8 @@ impl Default for KernelLimits {
             deliveries_per_reap: 1_000,
             process_deaths_per_item: 3,
             cleanup_rows_per_turn: 1_000,
+            ring_suspects: 10_000,
+            ring_rows_per_turn: 10_000,
             remote_outbox_messages: 1_000_000,
             remote_outbox_bytes: 1 << 30,
             remote_reserved_messages: 20_000_000,
@@ -92,7 +99,7 @@ impl Default for KernelLimits {
             give_up_after_ms: None,
             lost_exports_age_ms: 30 * 24 * 3_600_000,
             remotes: 10_000,
-            strangers: 1_000,
+            strangers: 256,
             urls: 10_000,
             used_url_age_ms: 30 * 24 * 3_600_000,
             offences_per_minute: 64,

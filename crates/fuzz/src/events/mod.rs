@@ -101,6 +101,8 @@ fn limits() -> KernelLimits {
         state_bytes_per_crank: 64,
         deliveries_per_reap: 7,
         cleanup_rows_per_turn: 3,
+        ring_suspects: 3,
+        ring_rows_per_turn: 2,
         remote_outbox_messages: 8,
         remote_outbox_bytes: 2_000,
         remote_names: 16,

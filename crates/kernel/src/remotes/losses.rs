@@ -50,7 +50,10 @@ impl Ctx<'_, '_> {
     /// Lets go of what was held long enough.
     pub(crate) fn expire_losses(&mut self) -> Result<(), Fault> {
         for (remote, row) in self.scan::<Losses>(&())? {
-            if self.now.saturating_sub(row.since) >= self.limits.lost_exports_age_ms {
+            if row.since > self.now {
+                // By the clock of an earlier process.
+                self.put::<Losses>(&remote, &LossRecord { since: self.now, ..row });
+            } else if self.now - row.since >= self.limits.lost_exports_age_ms {
                 self.release_lost(remote)?;
             }
         }

@@ -328,7 +328,8 @@ impl Ctx<'_, '_> {
         }
         let now = self.now;
         let cursor = self.change_remote(remote, |cursor| {
-            cursor.unreachable_since.get_or_insert(now);
+            // An earlier process had another clock, perhaps: what it has noted is not later than now.
+            cursor.unreachable_since = Some(cursor.unreachable_since.map_or(now, |since| since.min(now)));
             cursor.attempts += 1;
             cursor.clone()
         })?;

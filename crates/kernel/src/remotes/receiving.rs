@@ -302,7 +302,8 @@ impl Ctx<'_, '_> {
         // Its sender may have higher limits: that is no offence.
         let target = target.and_then(|target| self.too_large(&methargs, Code::MessageTooLarge).map_or(Ok(target), Err));
         let target = if handed_over && self.goes_in_circles(remote, result)? {
-            let why = "the call and others have waited for each other's results in a circle over two kernels";
+            let why = "its result came home from the peer too often before anything settled it: calls wait for each \
+                       other in a circle, or go to and fro between two kernels, each at what the one before results in";
             Err(KernelError::new(Code::DeliveryFailed, why))
         } else {
             target

@@ -249,6 +249,11 @@ impl World {
         self.now += ms;
     }
 
+    /// The next process has another clock.
+    pub fn set_clock(&mut self, now: u64) {
+        self.now = now;
+    }
+
     /// One event; its inner effects wait until `step` makes them.
     pub fn event(&mut self, event: Event) -> Result<(), Fault> {
         let now = self.now;

@@ -77,8 +77,6 @@ pub struct Shared {
     models: BTreeMap<VatId, Model>,
     victims: BTreeSet<VatId>,
     next_id: u64,
-    /// A promise was settled with a value that mentions promises: these can form rings that no count frees.
-    pub promises_in_values: bool,
     /// How often the tape is asked for something illegal: once in this many choices.
     pub wildness: usize,
 }
@@ -91,7 +89,6 @@ pub fn shared(numbers: Vec<u16>, wildness: usize) -> SharedVats {
         models: BTreeMap::new(),
         victims: BTreeSet::new(),
         next_id: 1,
-        promises_in_values: false,
         wildness,
     }))
 }
@@ -266,7 +263,6 @@ impl Shared {
             if !self.tape.once_in(6) {
                 slots.retain(|slot| !slot.is_promise());
             }
-            self.promises_in_values |= slots.iter().any(|slot| slot.is_promise());
             let body = match slots.first() {
                 Some(slot) if slot.is_promise() && slots.len() == 1 => "#\"&0\"",
                 Some(_) if slots.len() == 1 => "#\"$0.Alleged: thing\"",
@@ -364,7 +360,6 @@ impl Shared {
             }
             2 => Syscall::Subscribe(self.any_ref(vat)),
             3 => {
-                self.promises_in_values = true;
                 let rejected = self.tape.once_in(2);
                 Syscall::Resolve(vec![Resolution { promise: self.any_ref(vat), rejected, value }])
             }

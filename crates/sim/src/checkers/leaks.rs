@@ -5,8 +5,7 @@
 //! garbage. [`Leaks`]: only roots, services and what is documented as not collected has a row.
 //!
 //! Lenient about what is documented: what is to be told to a peer that was closed or given up waits until it is there
-//! again; a vat that could not be started waits to be restarted, with its notifications and what it holds; rings of
-//! settled promises that mention each other (runs with `rings`); peers that have lost their stores, were set back, given
+//! again; a vat that could not be started waits to be restarted, with its notifications and what it holds; peers that have lost their stores, were set back, given
 //! up, closed for good, forgotten, or lie; and what such peers' objects keep alive. A run in which any of that has
 //! happened is held only against the promise that nothing waits, and that no call, no URL and no row of a terminated vat
 //! is left.
@@ -34,8 +33,7 @@ pub struct Leaks {
 /// What may be left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Excused {
-    /// Promises and objects: rings of promises are not collected, or something has happened after which peers may keep what
-    /// nobody needs.
+    /// Promises and objects: something has happened after which peers may keep what nobody needs.
     references: bool,
     /// Calls: a store was set back to a time before its host acknowledged them.
     calls: bool,
@@ -150,7 +148,7 @@ impl Leaks {
     /// For a run of this plan.
     pub fn new(plan: &Plan) -> Self {
         let faults = [Fault::Liars, Fault::Impatient];
-        let references = plan.rings || faults.iter().any(|fault| plan.rate(*fault) > 0);
+        let references = faults.iter().any(|fault| plan.rate(*fault) > 0);
         Self { excused: Excused { references, calls: false } }
     }
 }

@@ -43,7 +43,7 @@ pub struct Pattern {
 pub enum Leaves {
     /// Nothing: every table is as long as it was.
     Nothing,
-    /// Promises that name each other (G15: such rings are not collected).
+    /// On one kernel nothing. On several, promises that a vat was told of and never asks about: it keeps them.
     Rings,
 }
 
