@@ -37,11 +37,6 @@ fn help(command: &str) -> Result<String, String> {
     Ok(format!("{line}{more}"))
 }
 
-fn told(text: String) -> Result<(), String> {
-    println!("{text}");
-    Ok(())
-}
-
 fn main() -> ExitCode {
     if coverage::wraps() {
         return coverage::as_compiler();
@@ -49,10 +44,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        [] | ["--help" | "-h" | "help", ..] => told(HELP.to_owned()),
+        ["--help" | "-h" | "help", ..] => {
+            println!("{HELP}");
+            Ok(())
+        }
         // The simulator has help of its own.
         [command, rest @ ..] if *command != "sim" && rest.iter().any(|word| matches!(*word, "--help" | "-h")) => {
-            help(command).and_then(told)
+            help(command).map(|text| println!("{text}"))
         }
         ["check"] => check::everything(),
         ["tidy"] => check::tidy(),
