@@ -62,6 +62,14 @@ pub fn fuzz(arguments: &[&str]) -> Result<(), String> {
     Err(format!("found something: {}; docs/fuzz.md says how a finding becomes a test", found.join(", ")))
 }
 
+/// The targets and the option, for those who ask.
+pub fn help() -> Result<String, String> {
+    let known = targets()?.join(", ");
+    Ok(format!(
+        "\n\nWithout a name it runs all targets, each {SECONDS} s unless `--seconds 300` says otherwise:\n  {known}"
+    ))
+}
+
 fn understood(arguments: &[&str]) -> Result<(Vec<String>, u64), String> {
     let known = targets()?;
     let (mut names, mut seconds) = (Vec::new(), SECONDS);

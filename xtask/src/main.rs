@@ -23,6 +23,20 @@ cargo xtask model     the link protocol explored exhaustively; `model --deep` wi
 cargo xtask sim       worlds of kernels under faults; `sim --seed 7 --trace`, `sim --seeds 500`, `sim --help`
 cargo xtask soak      the long proofs, noted in docs/soak.log; `soak kills --count 50` and the like for one of them";
 
+/// What there is to say of one command: its line of the help, and what can be named after it.
+fn help(command: &str) -> Result<String, String> {
+    let beginning = format!("cargo xtask {command} ");
+    let Some(line) = HELP.lines().find(|line| line.starts_with(&beginning)) else {
+        return Err(format!("there is no command `{command}`; there are:\n{HELP}"));
+    };
+    let more = match command {
+        "fuzz" => fuzz::help()?,
+        "soak" => soak::help(),
+        _ => String::new(),
+    };
+    Ok(format!("{line}{more}"))
+}
+
 fn main() -> ExitCode {
     if coverage::wraps() {
         return coverage::as_compiler();
@@ -30,6 +44,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
+        ["--help" | "-h" | "help", ..] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        // The simulator has help of its own.
+        [command, rest @ ..] if *command != "sim" && rest.iter().any(|word| matches!(*word, "--help" | "-h")) => {
+            help(command).map(|text| println!("{text}"))
+        }
         ["check"] => check::everything(),
         ["tidy"] => check::tidy(),
         ["coverage", arguments @ ..] => coverage::coverage(arguments),
@@ -50,5 +72,23 @@ fn main() -> ExitCode {
             eprintln!("\nxtask: {failure}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_help() {
+        for line in HELP.lines() {
+            let command = line.split_whitespace().nth(2).unwrap();
+            assert!(help(command).unwrap().starts_with(line), "{line}");
+        }
+        for (command, name) in [("soak", "crash-points"), ("soak", "kills"), ("fuzz", "--seconds"), ("model", "--deep")]
+        {
+            assert!(help(command).unwrap().contains(name), "{command} {name}");
+        }
+        assert!(help("tea").unwrap_err().contains("cargo xtask check"));
     }
 }

@@ -4,8 +4,9 @@
 //! named test.
 
 use crate::check;
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 use time::OffsetDateTime;
@@ -111,8 +112,7 @@ pub fn soak(arguments: &[&str]) -> Result<(), String> {
     let is_called = |proof: &&Proof| only.is_empty() || only.iter().any(|word| calls(word, proof));
     let chosen: Vec<&Proof> = PROOFS.iter().filter(is_called).collect();
     if chosen.is_empty() {
-        let known: Vec<&str> = PROOFS.iter().map(|proof| proof.test).collect();
-        return Err(format!("no such proof; there are: {}", known.join(", ")));
+        return Err(format!("no such proof; there are:{}", names()));
     }
     for (index, proof) in chosen.iter().enumerate() {
         println!("soak {}/{}: {} ({} {})", index + 1, chosen.len(), proof.name, proof.value, proof.unit);
@@ -122,6 +122,24 @@ pub fn soak(arguments: &[&str]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The proofs and the option, for those who ask.
+pub fn help() -> String {
+    let about = "Without a name it runs all proofs. `--count 50` says how much of those that are done in pieces; what the log \
+                 has for this commit counts.";
+    format!("\n\n{about}{}", names())
+}
+
+/// A line for each proof: what it is called, how much is done, and what it is.
+fn names() -> String {
+    let mut text = String::new();
+    for Proof { name, test, value, unit, piece, .. } in PROOFS {
+        let called = if *test == "patterns" { "patterns, crash-points" } else { test };
+        let pieces = piece.map_or_else(String::new, |piece| format!(", in pieces of {piece}"));
+        let _ = write!(text, "\n  {called}: {name} ({value} {unit}{pieces})"); // writing to a String cannot fail
+    }
+    text
 }
 
 /// A proof of which each piece counts.

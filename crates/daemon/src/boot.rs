@@ -8,6 +8,7 @@ use crate::heaps::Heaps;
 use crate::identity::{IdentityError, Whoami, identity_of, new_identity};
 use crate::kernel_loop::{KernelLoop, Parts};
 use crate::network::Network;
+use crate::once::telling_once;
 use crate::redact::redacting;
 use crate::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
@@ -76,7 +77,7 @@ impl Daemon {
     /// Opens the store and begins. Must be called within a tokio runtime, which then runs the services and, if there is
     /// to be one, the network; for that its IO and time must be enabled.
     pub async fn start(mut config: DaemonConfig) -> Result<Self, StartError> {
-        config.reporter = redacting(config.reporter);
+        config.reporter = telling_once(redacting(config.reporter));
         let (commands, hearing) = mpsc::channel(config.limits.waiting_requests.max(1));
         let ending = Ending::default();
         let handle = Handle::new(commands, ending.clone());

@@ -109,6 +109,8 @@ pub struct NetworkInfo {
     pub hints: Vec<String>,
     /// The relays that it is to be found at.
     pub relays: Vec<RelayInfo>,
+    /// How near the addresses may be that are dialled because a URL or a peer names them.
+    pub reach: Reach,
     /// Peers that there is something to say about, by peer id.
     pub peers: BTreeMap<String, LinkInfo>,
 }
@@ -147,6 +149,8 @@ struct Line {
 /// What went wrong last with a peer that has a record.
 struct Trouble {
     why: String,
+    /// When it is tried again, if it is still wanted.
+    again: Option<String>,
     /// Told already that it cannot be reached.
     told: bool,
 }
@@ -157,6 +161,7 @@ pub(crate) struct Network {
     events: Events,
     places: Places,
     addresses: BTreeSet<String>,
+    reach: Reach,
     lines: BTreeMap<ConnectionId, Line>,
     troubles: BTreeMap<String, Trouble>,
     /// Where connected peers say that they are, until that is kept with their records. Strangers have none.
@@ -181,7 +186,20 @@ impl Network {
         let (lines, troubles) = (BTreeMap::new(), BTreeMap::new());
         let (found, sought, addresses) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         let steady = Steadiness::default();
-        Ok(Self { transport, events, places, addresses, lines, troubles, found, sought, steady, reporter, shutdown })
+        Ok(Self {
+            transport,
+            events,
+            places,
+            addresses,
+            reach,
+            lines,
+            troubles,
+            found,
+            sought,
+            steady,
+            reporter,
+            shutdown,
+        })
     }
 
     /// The next event; nothing if the transport has ended by itself.
@@ -267,7 +285,10 @@ impl Network {
                 return Ok(Some(KernelEvent::Disconnected { connection }));
             }
             Event::DialFailed { peer, why, .. } if self.sought.contains(&peer) && !node.wants(&peer) => {
-                self.troubled(&peer, &format!("{why}; it is tried again from time to time"));
+                self.troubled(&peer, &why);
+                if let Some(trouble) = self.troubles.get_mut(&peer) {
+                    trouble.again = Some("it is tried again from time to time".to_owned());
+                }
                 return Ok(None);
             }
             Event::DialFailed { peer, why, retry_in } => {
@@ -276,8 +297,8 @@ impl Network {
                 if !told {
                     self.tell(NetworkNews::Unreachable { peer: peer.clone(), why: why.clone() });
                 }
-                let why = format!("{why}; tried again {} ms after that", retry_in.as_millis());
-                self.troubles.insert(peer.clone(), Trouble { why, told: true });
+                let again = Some(format!("tried again {} ms after that", retry_in.as_millis()));
+                self.troubles.insert(peer.clone(), Trouble { why, again, told: true });
                 return Ok(Some(KernelEvent::DialFailed { peer }));
             }
             Event::Listening { address } => {
@@ -334,7 +355,10 @@ impl Network {
     pub(crate) fn info(&self, node: &Node) -> Result<NetworkInfo, StoreFault> {
         let mut peers: BTreeMap<String, LinkInfo> = BTreeMap::new();
         for (peer, trouble) in &self.troubles {
-            peers.entry(peer.clone()).or_default().trouble = Some(trouble.why.clone());
+            // Who was given up meanwhile is not tried again.
+            let again = trouble.again.as_ref().filter(|_| node.wants(peer) || self.sought.contains(peer));
+            let why = again.map_or_else(|| trouble.why.clone(), |again| format!("{}; {again}", trouble.why));
+            peers.entry(peer.clone()).or_default().trouble = Some(why);
         }
         for line in self.lines.values() {
             peers.entry(line.peer.clone()).or_default().way = Some(line.way);
@@ -353,6 +377,7 @@ impl Network {
             addresses: self.transport.announced().iter().chain(&self.addresses).cloned().collect(),
             hints: self.hints(),
             relays: self.places.all().to_vec(),
+            reach: self.reach,
             peers,
         })
     }
@@ -419,7 +444,7 @@ impl Network {
     fn troubled(&mut self, peer: &str, why: &str) {
         let told = self.troubles.get(peer).is_some_and(|trouble| trouble.told);
         let why = redact_urls(why).into_owned();
-        self.troubles.insert(peer.to_owned(), Trouble { why, told });
+        self.troubles.insert(peer.to_owned(), Trouble { why, again: None, told });
     }
 
     fn tell(&self, news: NetworkNews) {

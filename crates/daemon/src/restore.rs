@@ -39,11 +39,14 @@ pub enum RestoreError {
     /// There is nothing to restore from.
     #[error("{0} holds no store; name a copy of store.sqlite, or of the folder that it lies in")]
     NoCopy(PathBuf),
+    /// The copy is what would be replaced.
+    #[error("{0} is the store itself and no copy of it; nothing was restored")]
+    Itself(PathBuf),
     /// There is a store.
     #[error("{0} exists already; it is left as it is. To move it aside and put the copy in its place, say --force")]
     Exists(PathBuf),
     /// What would be restored is not sound.
-    #[error("the copy has {problems} problems, the first: {first}; nothing was restored")]
+    #[error("the copy is not sound (problems: {problems}), the first: {first}; nothing was restored")]
     Unsound {
         /// How many.
         problems: usize,
@@ -76,6 +79,10 @@ pub fn restore_store(home: &Path, copy: &Path, existing: Existing) -> Result<Res
     }
     // Nobody may be using what is moved aside, nor what is copied. A store too damaged to be opened is in nobody's use.
     let _theirs = in_nobodys_use(source.parent().unwrap_or(Path::new(".")))?;
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    if is_there && real(&source) == real(&store_file(&place)) {
+        return Err(RestoreError::Itself(source));
+    }
     let _ours = in_nobodys_use(&place)?;
     let aside = home.join("store.restoring");
     clear(&aside)?;

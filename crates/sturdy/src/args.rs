@@ -104,7 +104,8 @@ pub struct RunArgs {
     /// A name for the call: the same name again is the same call, in this run or a later one. It is made once, and
     /// its answer is printed each time, until --forget (or a day after it was answered). Use it to repeat a call
     /// safely when you do not know whether it was made. That it was made before is said on the standard error; a call of
-    /// another object under the same name is refused.
+    /// another object under the same name is refused. If the process died while the call waited for another kernel, the
+    /// answer is that the vat was restarted, also when the other kernel has done its part.
     #[arg(long, value_name = "ID", requires = "call", value_parser = NonEmptyStringValueParser::new())]
     pub request_id: Option<String>,
     /// Forget the answer after printing it: the same request id is a new call from then on.

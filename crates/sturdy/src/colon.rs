@@ -3,6 +3,7 @@
 use crate::converse::Typed;
 use crate::out::{self, End};
 use crate::peers::{self, Told};
+use crate::prompt::COMMANDS;
 use crate::session::{Done, Form, Names, Session, print_json};
 use crate::show;
 use crate::waiting::Waiting;
@@ -27,10 +28,22 @@ name.method(…) &   the same without waiting for the result, which is told when
 :url list, :url revoke url1                       the URLs of this kernel; end one
 :peers             other kernels that this one talks to, and where it can be reached itself
 :peers close PEER [--discard] | reconnect PEER   hang up until reconnected | talk again
-:peers give-up PEER | forget PEER                stop waiting | let go of everything of a peer
+:peers give-up PEER | forget PEER                stop waiting | let go of everything of a peer but its number
 :peers patience PEER [--attempts 20] [--after 7d]   give it up by itself after so many failures, or so long
 :help              this
 :quit              end (so do Ctrl-D and the end of a pipe); everything goes on with the next run";
+
+/// The command that somebody means who has left out the colon.
+pub fn meant(word: &str) -> Option<&'static str> {
+    match word {
+        "q" | "exit" => Some(":quit"),
+        "h" => Some(":help"),
+        _ => COMMANDS.iter().find_map(|command| {
+            let command = command.split(' ').next()?;
+            (command.strip_prefix(':') == Some(word)).then_some(command)
+        }),
+    }
+}
 
 /// What comes after a command.
 pub enum Next {
@@ -56,6 +69,11 @@ pub async fn command(session: &mut Session, typed: Typed<'_>) -> Result<Next, En
             let told = peers::peers(session, &words[1..]).await;
             return with_peers(session, line, told);
         }
+        (":stats", _) => {
+            let stats = session.kernel.stats().await.map_err(End::of)?;
+            let (text, json) = (show::stats(&stats), show::stats_json(&stats));
+            return with_peers(session, line, Ok(Told::Value { text, json }));
+        }
         (":calls", None) => return with_peers(session, line, Ok(calls(session))),
         (":reset" | ":identity" | ":store", _) => {
             let command = &command[1..];
@@ -70,7 +88,6 @@ pub async fn command(session: &mut Session, typed: Typed<'_>) -> Result<Next, En
         (":status", _) => Ok(show::status(&session.kernel.status().await.map_err(End::of)?)),
         (":vats", _) => vats(session).await,
         (":names", _) => Ok(session.names.all().join(", ")),
-        (":stats", _) => Ok(format!("{:#?}", session.kernel.stats().await.map_err(End::of)?)),
         (":restart", Some(vat)) => with(vat, |vat: VatId| ask(session, Request::RestartVat(vat))).await,
         (":terminate", Some(id)) if id.starts_with('s') => {
             with(id, |id: SubclusterId| ask(session, Request::TerminateSubcluster(id))).await

@@ -1,7 +1,7 @@
 //! How peers and URLs look: a line each for people, a JSON object each for programs. Never the secret of a URL.
 
 use crate::patience;
-use crate::show::tame;
+use crate::show::{counted, tame};
 use std::fmt::Write as _;
 use sturdy_daemon::{Lasts, PeerInfo, PeerKind, RemoteState, UrlInfo, UrlUses};
 use sturdy_types::{Millis, UrlId, json_string};
@@ -10,18 +10,22 @@ use time::OffsetDateTime;
 /// One peer for people.
 pub fn peer(info: &PeerInfo) -> String {
     let mut text = format!("{} {}: {}, {}", info.id, tame(&info.peer), state(info.state), kind(info.kind));
-    let _ = write!(text, ", {} pending ({} bytes)", info.pending_messages, info.pending_bytes);
+    let _ = write!(text, ", {} pending ({})", info.pending_messages, counted(info.pending_bytes, "byte"));
     let _ = write!(text, ", {} received, conversation {}", info.received, info.conversation);
     if let Some(incarnation) = &info.incarnation {
         let _ = write!(text, ", incarnation {}", tame(incarnation));
     }
-    for (count, what) in [(info.offences, "offences"), (info.refused, "refused"), (info.skipped, "skipped")] {
+    if info.offences > 0 {
+        let _ = write!(text, ", {}", counted(info.offences, "offence"));
+    }
+    for (count, what) in [(info.refused, "refused"), (info.skipped, "skipped")] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
         }
     }
     if info.held_by_lost > 0 {
-        let _ = write!(text, ", held {} objects when it lost its state", info.held_by_lost);
+        let held = counted(info.held_by_lost, "object");
+        let _ = write!(text, ", held {held} when one of both lost its state");
     }
     if let Some(since) = info.unreachable_since {
         let _ = write!(text, ", unreachable since {}", time(since));

@@ -2,6 +2,7 @@
 //! `sturdy peers patience`, and as it is shown. Also the spans of time that options take.
 
 use crate::describe::or_null;
+use crate::show::counted;
 use std::fmt::Write as _;
 use std::time::Duration;
 use sturdy_daemon::{Patience, PeerInfo};
@@ -68,7 +69,7 @@ pub fn typed(options: &[&str]) -> Result<Patience, String> {
 pub fn shown(info: &PeerInfo) -> String {
     let Patience { max_attempts, give_up_after_ms } = info.patience;
     let limits = [
-        max_attempts.filter(|most| *most < u64::MAX).map(|most| format!("{most} failed attempts")),
+        max_attempts.filter(|most| *most < u64::MAX).map(|most| counted(most, "failed attempt")),
         give_up_after_ms.filter(|longest| *longest < u64::MAX).map(|ms| format!("{} without it", spoken(ms))),
     ];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
@@ -76,7 +77,7 @@ pub fn shown(info: &PeerInfo) -> String {
     let mut text = match (limits.is_empty(), own) {
         (true, false) => return String::new(),
         (true, true) => ", never given up".to_owned(),
-        (false, _) => format!(", given up after {}", limits.join(" or ")),
+        (false, _) => format!(", waited for until {}", limits.join(" or ")),
     };
     if own {
         let _ = write!(text, " (its own policy)"); // writing to a String cannot fail

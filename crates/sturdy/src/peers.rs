@@ -12,10 +12,11 @@ use crate::show;
 use crate::waiting::{Asked, Waiting};
 use crate::which;
 use std::fmt::Write as _;
+use std::slice;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sturdy_daemon::{
-    Answer, Lasts, LinePath, NetworkSwitch, OnClose, PeerView, Refused, RelayInfo, RelayStanding, Request,
-    RequestError, UrlTerms, UrlUse, WhichUrl,
+    Answer, Lasts, LinePath, NetworkInfo, NetworkSwitch, OnClose, PeerView, Reach, Refused, RelayInfo, RelayStanding,
+    Request, RequestError, UrlTerms, UrlUse, WhichUrl,
 };
 use sturdy_transport::check_addresses;
 use sturdy_types::{OcapUrl, json_string, redact_urls};
@@ -69,7 +70,8 @@ pub async fn peers(session: &Session, words: &[&str]) -> Result<Told, Failed> {
     };
     let peer = which_peer(session, words[1]).await?;
     ask(session, request(peer)).await?;
-    Ok(Told::Value { text: "done".into(), json: UNDEFINED.into() })
+    let done = if words[0] == "forget" { "done; nothing of it is held, and the list keeps its number" } else { "done" };
+    Ok(Told::Value { text: done.into(), json: UNDEFINED.into() })
 }
 
 async fn set_patience(session: &Session, peer: &str, options: &[&str]) -> Result<Told, Failed> {
@@ -131,7 +133,7 @@ async fn redeem(session: &Session, line: &str, url: &str, name: Option<&str>) ->
         session.names.may_be_given(name).map_err(Failed::Told)?;
     }
     if peer.to_string() != network.peer_id {
-        seek(session, &url, &network.peer_id).await?;
+        seek(session, &url, &network).await?;
     }
     let kernel = session.kernel.clone();
     let asked = Asked { line: line.to_owned(), request: None, name: name.map(ToOwned::to_owned), left: None };
@@ -139,24 +141,49 @@ async fn redeem(session: &Session, line: &str, url: &str, name: Option<&str>) ->
 }
 
 /// Whether the peer of a URL can be found. Who waits for one that cannot be waits for ever.
-async fn seek(session: &Session, url: &OcapUrl, us: &str) -> Result<(), Failed> {
-    let mut mistake = None;
+async fn seek(session: &Session, url: &OcapUrl, network: &NetworkInfo) -> Result<(), Failed> {
+    // Who is too near to be dialled may still be found at a relay of ours.
+    let is_dialled = |hint: &String| needed(hint) <= network.reach || !network.relays.is_empty();
+    let (mut mistake, mut near) = (None, None);
     for hint in &url.hints {
-        match check_addresses(Some(us), &url.peer, std::slice::from_ref(hint)) {
-            Ok(()) => return Ok(()),
+        match check_addresses(Some(&network.peer_id), &url.peer, slice::from_ref(hint)) {
+            Ok(()) if is_dialled(hint) => return Ok(()),
+            Ok(()) => near = near.or(Some(hint)),
             Err(refused) => mistake = mistake.or(Some(refused)),
         }
     }
     let views = session.kernel.peers().await.map_err(failed)?;
-    let is_found = |view: &PeerView| !view.info.hints.is_empty() || view.link.way.is_some();
+    let is_found = |view: &PeerView| view.link.way.is_some() || view.info.hints.iter().any(is_dialled);
     if views.iter().any(|view| view.info.peer == url.peer && is_found(view)) {
         return Ok(());
+    }
+    if let Some(hint) = near {
+        return Err(Failed::Told(too_near(hint)));
     }
     if let Some(mistake) = mistake {
         return Err(Failed::Told(format!("the URL does not say where its kernel is: {mistake}")));
     }
     out::note("warning: the URL does not say where its kernel is; it is waited for until that kernel comes by itself");
     Ok(())
+}
+
+/// How near addresses may have to be for this one to be dialled.
+fn needed(hint: &String) -> Reach {
+    Reach::implied_by(slice::from_ref(hint))
+}
+
+/// What to do about a URL that leads where this kernel does not dial because others say so.
+fn too_near(hint: &String) -> String {
+    let (place, listen) = match needed(hint) {
+        Reach::Host => ("is found on its own host only", "/ip4/127.0.0.1/tcp/0"),
+        _ => ("is in a private network", "/ip4/0.0.0.0/tcp/0"),
+    };
+    format!(
+        "the URL leads to {}, which {place}: a kernel dials that on the word of a URL only if it listens in such a place \
+         itself. If you trust the URL, end this kernel and start it with `--listen {listen}` as well; if not, or if the other \
+         kernel is elsewhere, it is to listen where others reach it and issue a new URL",
+        show::tame(hint)
+    )
 }
 
 /// A URL without the quotation marks that a shell would want around it.

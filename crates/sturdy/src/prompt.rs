@@ -21,7 +21,8 @@ use tokio::sync::mpsc;
 const PASTE_IS_TYPED: &[u8] = b"\x1b[?2004l\n";
 /// Lines of history kept.
 const HISTORY_LINES: usize = 1_000;
-const COMMANDS: &[&str] = &[
+/// What can be typed that begins with a colon, as far as it is completed.
+pub const COMMANDS: &[&str] = &[
     ":calls",
     ":help",
     ":names",

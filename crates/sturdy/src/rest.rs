@@ -4,6 +4,7 @@ use crate::args::{PeersAction, PeersArgs, ResetArgs, StorePlace, UrlAction, UrlA
 use crate::describe;
 use crate::identity;
 use crate::out::{self, End};
+use crate::show::counted;
 use crate::which;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
@@ -127,11 +128,11 @@ pub fn reset(args: &ResetArgs) -> Result<(), End> {
         ));
     }
     out::result(&format!(
-        "the store in {} is empty: {} clusters, {} URLs and {} conversations with peers have ended",
+        "the store in {} is empty: {}, {} and {} with peers have ended",
         home.display(),
-        ended.clusters,
-        ended.urls,
-        ended.peers
+        counted(ended.clusters, "cluster"),
+        counted(ended.urls, "URL"),
+        counted(ended.peers, "conversation")
     ))?;
     match identity {
         Some(peer) => out::result(&format!("this kernel is now {peer}")),

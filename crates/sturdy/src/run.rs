@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use sturdy_daemon::cluster_file::{self, ClusterFile};
 use sturdy_daemon::{
-    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, Place, Report, Request,
-    RequestError, Status, SubclusterInfo, private_file,
+    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, Place, Refused, Report, Request,
+    RequestError, Status, SubclusterInfo, URL_ISSUER, URL_REDEEMER, private_file,
 };
 use sturdy_types::{SubclusterId, redact_urls};
 use tokio::sync::Notify;
@@ -208,7 +208,15 @@ async fn launch(kernel: &Handle, label: &str, file: ClusterFile) -> Result<Subcl
     match kernel.request(Request::Launch(Box::new(request))).await {
         Ok(Answer::Launched { subcluster, .. }) => Ok(subcluster),
         Ok(other) => Err(End::Error(format!("the launch was answered with {other:?}"))),
-        Err(error) => Err(End::Error(format!("{label} could not be launched: {}", show::tame(&error.to_string())))),
+        Err(error) => {
+            let known = match &error {
+                RequestError::Refused(Refused::NoSuchService(_)) => {
+                    format!("; known are: {URL_ISSUER}, {URL_REDEEMER}")
+                }
+                _ => String::new(),
+            };
+            Err(End::Error(format!("{label} could not be launched: {}{known}", show::tame(&error.to_string()))))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! What always holds: a call is acknowledged once its result is printed, unless the result holds references, which
 //! stay alive (and keep their `$n`) until the session ends, or the call has a request id of its own.
 
+use crate::colon;
 use crate::converse::Typed;
 use crate::out::{self, End};
 use crate::show;
@@ -123,7 +124,10 @@ impl Names {
         match name.parse() {
             Ok(reference @ KRef::Object(_)) => Ok(Named { reference, kind: RefKind::Object, iface: None }),
             Ok(reference @ KRef::Promise(_)) => Ok(Named { reference, kind: RefKind::Promise, iface: None }),
-            Err(_) => Err(format!("nothing is named `{}`; known are: {}", show::tame(name), self.all().join(", "))),
+            Err(_) => Err(match colon::meant(name) {
+                Some(command) => format!("nothing is named `{name}`; the command is `{command}`"),
+                None => format!("nothing is named `{}`; known are: {}", show::tame(name), self.all().join(", ")),
+            }),
         }
     }
 
@@ -286,6 +290,7 @@ impl Session {
 
     /// Tells that a line failed.
     pub fn failed(&self, text: &str, why: &str) -> Result<(), End> {
+        let why = &show::brief(why);
         match self.form {
             Form::Values => {
                 out::note(&format!("Error: {why}"));

@@ -2,11 +2,19 @@
 
 use std::fmt::Write as _;
 use sturdy_daemon::{
-    LinePath, LogLevel, NetworkNews, Notice, Report, Status, SubclusterInfo, VatInfo, VatPhase, Way, Wire,
+    LinePath, LogLevel, NetworkNews, Notice, Report, SET_BACK_HERE, Stats, Status, SubclusterInfo, VatInfo, VatPhase,
+    Way, Wire,
 };
 use sturdy_smallcaps::display::pretty;
 use sturdy_smallcaps::{Value, decode};
-use sturdy_types::{CapData, KRef, redact_urls};
+use sturdy_types::{CapData, KRef, RemoteId, redact_urls};
+
+/// Of a word that is longer than this, the beginning and the end are shown.
+const LONGEST_WORD: usize = 300;
+/// So much of each.
+const WORD_END: usize = 40;
+/// What the transport says of an address that it does not dial.
+const TOO_NEAR: &str = "is not to be dialled on the word of others";
 
 /// Text from a vat: what would steer a terminal is made visible, line breaks stay.
 pub fn tame(text: &str) -> String {
@@ -23,6 +31,30 @@ pub fn tame(text: &str) -> String {
         }
     }
     tamed
+}
+
+/// What is wrong with something that was typed, without most of a word that nobody reads to its end. Secrets are taken out
+/// first: what is left of one that was cut could not be recognized.
+pub fn brief(text: &str) -> String {
+    let text = redact_urls(text);
+    let mut shown = String::with_capacity(text.len().min(LONGEST_WORD));
+    for word in text.split_inclusive(char::is_whitespace) {
+        let length = word.chars().count();
+        if length <= LONGEST_WORD {
+            shown.push_str(word);
+        } else {
+            shown.extend(word.chars().take(WORD_END));
+            shown.push('…');
+            shown.extend(word.chars().skip(length - WORD_END));
+        }
+    }
+    shown
+}
+
+/// `1 peer`, `2 peers`.
+pub fn counted(number: impl TryInto<u64>, one: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
 /// A value; what is no value is shown as it stands.
@@ -66,9 +98,7 @@ pub fn report(report: &Report) -> Option<String> {
         Report::Notice(Notice::PeerOffended { remote, why }) => {
             Some(format!("peer {remote} sent what can never be processed: {}", tame(why)))
         }
-        Report::Notice(Notice::PeerRestarted { remote, why }) => {
-            Some(format!("peer {remote} has lost its state, and what depended on it was rejected: {}", tame(why)))
-        }
+        Report::Notice(Notice::PeerRestarted { remote, why }) => Some(restarted(*remote, why)),
         Report::Notice(Notice::ConversationRepaired { remote, why }) => {
             Some(format!("what the store knew of the conversation with peer {remote} was repaired: {}", tame(why)))
         }
@@ -84,6 +114,20 @@ pub fn report(report: &Report) -> Option<String> {
             }
             Some(text)
         }
+    }
+}
+
+/// Whose state was lost, as the kernel has found it.
+fn restarted(remote: RemoteId, why: &str) -> String {
+    if why == SET_BACK_HERE {
+        return format!("{why}; what was under way with peer {remote} was rejected");
+    }
+    match why.strip_prefix("the peer") {
+        Some(what) => format!("peer {remote}{}, and what depended on it was rejected", tame(what)),
+        None => format!(
+            "the conversation with peer {remote} has ended, and what depended on it was rejected: {}",
+            tame(why)
+        ),
     }
 }
 
@@ -116,7 +160,9 @@ fn network(news: &NetworkNews) -> String {
         NetworkNews::Reached { peer, way: how } => format!("peer {}: {}", tame(peer), way(*how)),
         NetworkNews::Lost { peer, why } => format!("peer {}: the connection is gone: {}", tame(peer), tame(why)),
         NetworkNews::Unreachable { peer, why } => {
-            format!("peer {} cannot be reached: {}; it is tried again and again", tame(peer), tame(why))
+            let near = "; it is so as long as this kernel does not --listen on an address like that itself";
+            let near = if why.contains(TOO_NEAR) { near } else { "" };
+            format!("peer {} cannot be reached: {}; it is tried again and again{near}", tame(peer), tame(why))
         }
     }
 }
@@ -148,4 +194,76 @@ pub fn subcluster(info: &SubclusterInfo, status: &Status) -> String {
 pub fn status(status: &Status) -> String {
     let clusters: Vec<String> = status.subclusters.iter().map(|info| subcluster(info, status)).collect();
     if clusters.is_empty() { "nothing is running".into() } else { clusters.join("\n") }
+}
+
+/// The counters of a kernel.
+pub fn stats(stats: &Stats) -> String {
+    let Stats { node, engine, heaps } = stats;
+    format!(
+        "turns {}, cranks {} of which {} undone, commits {}, answers of earlier runs {}\n\
+         store: commits {}, rows written {}, bytes written {}, checkpoints {}, bytes in the log {}\n\
+         living heaps {heaps}",
+        node.turns,
+        node.cranks,
+        node.aborted,
+        node.commits,
+        node.stale_outcomes,
+        engine.commits,
+        engine.keys_written,
+        engine.bytes_written,
+        engine.checkpoints,
+        engine.log_bytes,
+    )
+}
+
+/// The same for programs.
+pub fn stats_json(stats: &Stats) -> String {
+    let Stats { node, engine, heaps } = stats;
+    format!(
+        "{{\"turns\":{},\"cranks\":{},\"cranksUndone\":{},\"commits\":{},\"staleOutcomes\":{},\"heaps\":{heaps},\
+         \"store\":{{\"commits\":{},\"rowsWritten\":{},\"bytesWritten\":{},\"checkpoints\":{},\"logBytes\":{}}}}}",
+        node.turns,
+        node.cranks,
+        node.aborted,
+        node.commits,
+        node.stale_outcomes,
+        engine.commits,
+        engine.keys_written,
+        engine.bytes_written,
+        engine.checkpoints,
+        engine.log_bytes,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_words_are_cut_and_others_are_not() {
+        let name = "é".repeat(1_000);
+        let told = brief(&format!("nothing is named `{name}`; known are: {}", "root, ".repeat(100)));
+        let ends = "é".repeat(WORD_END);
+        assert!(told.starts_with(&format!("nothing is named `{}…{}`; known", &ends[2..], &ends[6..])), "{told}");
+        assert!(told.ends_with("root, root, "), "{told}");
+        let url = format!("ocap:{}@12D3KooW", "z".repeat(1_000));
+        assert!(!brief(&url).contains("zzz"), "{}", brief(&url));
+    }
+
+    #[test]
+    fn it_is_told_whose_state_was_lost() {
+        for (why, told) in [
+            (SET_BACK_HERE, "the store of this kernel was set back to an older state; what was under way with peer r1"),
+            ("the peer has lost its state", "peer r1 has lost its state, and what"),
+            ("the peer's store was set back", "peer r1's store was set back, and what"),
+            ("else", "the conversation with peer r1 has ended, and what"),
+        ] {
+            assert!(restarted(RemoteId(1), why).starts_with(told), "{}", restarted(RemoteId(1), why));
+        }
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([0_usize, 1, 2].map(|number| counted(number, "URL")), ["0 URLs", "1 URL", "2 URLs"]);
+    }
 }

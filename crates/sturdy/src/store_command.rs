@@ -2,6 +2,7 @@
 
 use crate::args::{RestoreArgs, StoreAction, StoreArgs, StorePlace};
 use crate::out::{self, End};
+use crate::show::counted;
 use sturdy_daemon::{Existing, LookError, StoreView, restore_store};
 use sturdy_types::json_string;
 
@@ -38,9 +39,9 @@ fn check(place: &StorePlace) -> Result<(), End> {
         return Ok(());
     }
     Err(End::Error(format!(
-        "the store in {} has {} problems, listed above; restore it from a backup",
+        "the store in {} has {}, listed above; restore it from a backup",
         place.home.display(),
-        problems.len()
+        counted(problems.len(), "problem")
     )))
 }
 

@@ -150,12 +150,26 @@ fn commands_of_the_prompt_work_from_a_pipe() {
     );
     let (shown, told) = (text(&run.stdout), text(&run.stderr));
     assert!(shown.contains("vat (v1, root ko4, run1): running"), "{shown}");
+    assert!(shown.contains("\nliving heaps 1\n") && !shown.contains("Stats {"), "{shown}");
     assert_eq!(shown.matches("done\n").count(), 4, "{shown}\n{told}");
     assert!(told.contains("[KERNEL:OBJECT_REVOKED]"), "{told}");
     assert!(told.contains("vat v7 does not exist"), "{told}");
     assert!(told.contains("there is no command :what"), "{told}");
     assert_eq!(told.matches("Error: ").count(), 4, "nothing after :quit: {told}");
     place.is_sound();
+}
+
+#[test]
+fn programs_get_counters_as_numbers() {
+    let place = Place::new();
+    place.write("vat.js", REFERENCES);
+    let run = place.pipe("vat.js", &["--json"], ":stats\n");
+    let stats: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let stats = &stats["value"];
+    assert_eq!(stats["heaps"], 1, "{stats}");
+    for number in [&stats["turns"], &stats["cranks"], &stats["commits"], &stats["store"]["rowsWritten"]] {
+        assert!(number.as_u64() > Some(0), "{stats}");
+    }
 }
 
 /// Counts, and answers later.

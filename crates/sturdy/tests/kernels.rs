@@ -174,6 +174,66 @@ fn a_kernel_that_has_lost_its_store_is_itself_and_says_so() {
 }
 
 #[test]
+fn a_store_that_was_set_back_is_told_by_whose_it_is() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    acquaint(&mut a, &mut b);
+    let at_a = a.address();
+    a.end();
+    let copy = |from: &str, to: &str| {
+        let copied = Command::new("cp").args(["-r", from, to]).current_dir(home_a.path()).status().unwrap();
+        assert!(copied.success());
+    };
+    copy("home", "before");
+    let a = Kernel::start(&home_a, &["--listen", &at_a]);
+    assert_eq!(b.ask("root.call('alice', 'add', ['forgotten'])"), 1);
+    a.end();
+    b.end();
+    std::fs::remove_dir_all(home_a.home()).unwrap();
+    copy("before", "home");
+    let mut a = Kernel::start(&home_a, &["--listen", &at_a]);
+    // B looks for A; A does not know where B is now.
+    let mut b = Kernel::start(&home_b, &["--listen", TCP]);
+    b.refuse("root.call('alice', 'add', ['in vain'])");
+    // Whichever greets first, B is told what became of A, and once.
+    let told = b.note(", and what depended on it was rejected");
+    let ways = ["peer r1 has lost its state, ", "peer r1's store was set back to an older state, "];
+    assert!(ways.iter().any(|way| told.starts_with(way)) && told.ends_with(" was rejected"), "{told}");
+    let url = a.ask_text(":url issue root");
+    b.ask(&format!(":url redeem {url} as again"));
+    assert_eq!(b.ask("again.entries()"), serde_json::json!([]));
+    let told = a.end();
+    let ours = "the store of this kernel was set back to an older state; what was under way with peer r1 was rejected";
+    assert_eq!((told.matches(ours).count(), told.contains("has lost its state")), (1, false), "{told}");
+    let peers = home_a.command(&["peers", "--home", "home"]).output().unwrap();
+    assert!(!common::text(&peers.stdout).contains("it lost its state"), "{peers:?}");
+}
+
+#[test]
+fn a_url_that_leads_where_nobody_is_dialled_says_what_to_do() {
+    let (home_a, home_b) = (party("A"), party("B"));
+    let mut a = Kernel::start(&home_a, &["--listen", TCP]);
+    let url = a.ask_text(":url issue root");
+    let everywhere = "/ip4/0.0.0.0/tcp/0";
+    let mut b = Kernel::start(&home_b, &["--listen", everywhere]);
+    let told = b.refuse(&format!(":url redeem {url} as alice"));
+    assert!(told.contains("which is found on its own host only"), "{told}");
+    assert!(told.contains(&format!("--listen {TCP}")) && told.contains("issue a new URL"), "{told}");
+    assert_eq!(b.ask(":peers"), serde_json::json!([]), "nobody waits for it");
+    // A vat that redeems it waits, and what it waits for is told.
+    b.say(&format!("root.redeem('{url}', 'alice') &"));
+    b.hear();
+    assert!(b.note("cannot be reached").contains("does not --listen on an address like that"), "{}", b.told());
+    assert!(b.refuse(&format!(":url redeem {url} as alice")).contains("on its own host only"), "as before");
+    b.kill();
+    // What it said helps.
+    let mut b = Kernel::start(&home_b, &["--listen", everywhere, "--listen", TCP]);
+    b.ask(&format!(":url redeem {url} as alice"));
+    assert_eq!(b.ask("alice.name()"), "A");
+}
+
+#[test]
 fn through_a_relay_with_no_direct_address() {
     let (middle, home_a, home_b) = (Place::new(), party("A"), party("B"));
     let (relay, at) = Kernel::relay(&middle, TCP);
@@ -375,6 +435,8 @@ fn a_peer_is_given_up_while_a_call_waits_for_it() {
     assert!(calls[1]["call"].as_str().is_some_and(|call| call.starts_with(":url redeem")), "{calls}");
     assert!(b.heard.iter().all(|line| !line.contains(&url[..20])), "a URL is a secret");
     assert_eq!(b.ask(":peers")[0]["pendingMessages"], 2);
+    let is_tried_again = |peers: &Value| peers[0]["trouble"].to_string().contains("tried again");
+    b.ask_until(":peers", is_tried_again);
     b.ask(":peers give-up r1");
     let mut ended = [b.hear(), b.hear()];
     ended.sort_by_key(|answer| answer["ended"].to_string());
@@ -383,6 +445,8 @@ fn a_peer_is_given_up_while_a_call_waits_for_it() {
         assert!(answer["message"].as_str().unwrap().contains("CONNECTION_LOST"), "{answer}");
     }
     assert_eq!(b.ask(":calls"), serde_json::json!([]));
+    let peers = b.ask(":peers");
+    assert!(peers[0]["trouble"].is_string() && !is_tried_again(&peers), "nobody tries: {peers}");
 }
 
 #[test]

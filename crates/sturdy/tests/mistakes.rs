@@ -114,6 +114,42 @@ fn a_failing_call_is_told_and_the_others_go_on() {
 }
 
 #[test]
+fn what_is_typed_without_a_colon_or_without_end_is_told_briefly() {
+    let place = Place::new();
+    place.write("vat.js", WORKING);
+    let run = place.pipe("vat.js", &[], "quit\nexit\nhelp\npeers\nroot.hello(url)\nnobody\n");
+    let told = text(&run.stderr);
+    for command in [":quit", ":help", ":peers", ":url"] {
+        assert!(told.contains(&format!("; the command is `{command}`")), "{command}: {told}");
+    }
+    assert!(told.contains("nothing is named `nobody`; known are: root, vat"), "{told}");
+    let long = "a".repeat(1_000_000);
+    let lines = format!("{long}\nroot.hello({long})\n${long}\n:{long}\n:restart {long}\n:peers close {long}\n");
+    for form in [&[][..], &["--json"]] {
+        let run = place.pipe("vat.js", form, &lines);
+        let mut told = text(&run.stderr);
+        for line in text(&run.stdout).lines() {
+            told += serde_json::from_str::<serde_json::Value>(line).unwrap()["message"].as_str().unwrap();
+        }
+        assert!(told.contains("nothing is named `aaaa") && told.contains("a`; known are"), "{told}");
+        assert!(told.len() < 4_000, "{} bytes", told.len());
+    }
+}
+
+#[test]
+fn a_service_that_there_is_not_is_told_with_those_that_there_are() {
+    let place = Place::new();
+    place.write("vat.js", WORKING);
+    let cluster =
+        r#"{"bootstrap": "a", "services": ["ocapUrlIssuerService"], "vats": {"a": {"sourceSpec": "vat.js"}}}"#;
+    place.write("typo.json", cluster);
+    let run = place.run("typo.json", &["--call", "root.hello()"]);
+    let told = text(&run.stderr);
+    let known = "'ocapUrlIssuerService'; known are: ocapURLIssuerService, ocapURLRedemptionService";
+    assert!(!run.status.success() && told.contains(known), "{told}");
+}
+
+#[test]
 fn a_request_id_that_another_call_has_is_told() {
     let place = Place::new();
     place.write(

@@ -147,7 +147,7 @@ fn peers_are_listed_given_up_and_forgotten() {
     assert_eq!((&listed["giveUpAttempts"], &listed["ownPatience"]), (&Value::Null, &false.into()), "{listed}");
     good(&command(&place, &["peers", "patience", PEER, "--attempts", "3", "--after", "7d"]));
     let told = good(&command(&place, &["peers"]));
-    assert!(told.contains("given up after 3 failed attempts or 7d without it (its own policy)"), "{told}");
+    assert!(told.contains("waited for until 3 failed attempts or 7d without it (its own policy)"), "{told}");
     let told = json(&good(&command(&place, &["peers", "--json"])));
     assert_eq!((&told["giveUpAttempts"], &told["giveUpAfterMs"]), (&3.into(), &604_800_000.into()), "{told}");
     good(&command(&place, &["peers", "patience", PEER, "--attempts", "never"]));
@@ -170,7 +170,7 @@ fn peers_are_listed_given_up_and_forgotten() {
     assert_eq!(state(), "open");
     assert!(good(&command(&place, &["peers", "give-up", "r1"])).contains("not waited for any more"));
     assert_eq!(json(&good(&command(&place, &["peers", "--json"])))["state"], "given up");
-    assert!(good(&command(&place, &["peers", "forget", PEER])).contains("was forgotten"));
+    assert!(good(&command(&place, &["peers", "forget", PEER])).contains("the list keeps its number"));
     let stranger = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
     assert!(bad(&command(&place, &["peers", "forget", stranger])).contains("is unknown; `peers` lists"));
     for nobody in ["12D3KooW", "r9", "", "kooW"] {
@@ -211,6 +211,7 @@ fn a_reset_ends_everything_but_numbers_and_identity() {
     drop(kernel);
     // A new identity only if somebody says so.
     let told = good(&command(&place, &["reset", "--yes", "--identity"]));
+    assert!(told.contains("is empty: 1 cluster, 1 URL and "), "{told}");
     let now = good(&command(&place, &["identity", "show"]));
     assert!(told.contains(now.trim()) && !peer.contains(now.trim()), "{told}{now}");
 }
@@ -322,6 +323,11 @@ fn a_restored_store_begins_another_life() {
     place.is_sound();
     assert_eq!(good(&place.run("vat.js", &["--call", "vat.next()"])), "2\n");
     assert_eq!(json(&good(&command(&place, &["peers", "--json"])))["conversation"], 2);
+    // The store is no copy of itself, however it is called.
+    for itself in ["home", "home/store", "home/store/../store/store.sqlite"] {
+        let told = bad(&command(&place, &["store", "restore", itself, "--force"]));
+        assert!(told.contains("is the store itself and no copy of it"), "{told}");
+    }
     // A file alone, into a new home.
     let file = place.path().join("copy/store.sqlite");
     let told =
