@@ -31,6 +31,7 @@ mod restore;
 mod services;
 mod steady;
 mod strict_json;
+mod undialable;
 mod watchdog;
 
 pub use boot::{Daemon, StartError};
