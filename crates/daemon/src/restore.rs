@@ -43,6 +43,9 @@ pub enum RestoreError {
     /// The copy is what would be replaced.
     #[error("{0} is the store itself and no copy of it; nothing was restored")]
     Itself(PathBuf),
+    /// The copy is what a restoration that was cut off has left, and would be cleared away.
+    #[error("{0} lies where restorations are made; move its folder elsewhere and name it there. Nothing was restored")]
+    InTheWay(PathBuf),
     /// There is a store.
     #[error("{0} exists already; it is left as it is. To move it aside and put the copy in its place, say --force")]
     Exists(PathBuf),
@@ -107,6 +110,11 @@ pub fn restore_store(home: &Path, copy: &Path, existing: Existing) -> Result<Res
     }
     let _ours = in_nobodys_use(&place)?;
     let aside = begun_in(home);
+    for folder in [&aside, &complete_in(home)] {
+        if real(&source).is_some_and(|found| Some(found) == real(&store_file(folder))) {
+            return Err(RestoreError::InTheWay(source));
+        }
+    }
     clear(&aside)?;
     clear(&complete_in(home))?;
     make_private_dir(&aside).map_err(on(&aside))?;

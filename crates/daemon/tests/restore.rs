@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use sturdy_daemon::{
-    CutOff, Daemon, DaemonConfig, Existing, LookError, Place, RestingKernel, StartError, StoreView, restore_store,
+    CutOff, Daemon, DaemonConfig, Existing, LookError, Place, RestingKernel, RestoreError, StartError, StoreView,
+    restore_store,
 };
 use sturdy_types::Incarnation;
 
@@ -63,6 +64,9 @@ async fn what_was_not_complete_is_told_and_no_empty_kernel_begins() {
         assert!(matches!(StoreView::open(&home), Err(LookError::CutOff(_))));
         assert!(begun.exists() && !place.exists());
     }
+    // It may be all that somebody has.
+    let refused = restore_store(&home, &begun, Existing::Keep).unwrap_err();
+    assert!(matches!(refused, RestoreError::InTheWay(_)) && begun.join("store.sqlite").exists(), "{refused}");
     let restored = restore_store(&home, &copy, Existing::Keep).unwrap();
     assert!(life(&home) == restored.incarnation && !begun.exists());
     start(&home).await.unwrap();
