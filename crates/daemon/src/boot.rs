@@ -10,6 +10,7 @@ use crate::kernel_loop::{KernelLoop, Parts};
 use crate::network::Network;
 use crate::once::telling_once;
 use crate::redact::redacting;
+use crate::restore::{CutOff, finish};
 use crate::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -40,6 +41,9 @@ pub enum StartError {
         /// Why not.
         source: OpenError,
     },
+    /// There is no store, and should be one.
+    #[error(transparent)]
+    CutOff(#[from] CutOff),
     /// A file beside the store cannot be used.
     #[error("{} cannot be used: {source}; check that this user may write there", path.display())]
     File {
@@ -192,6 +196,7 @@ fn open(place: Place) -> Result<Opened, StartError> {
             Ok(Opened { engine: make(), death_file: None, died_on: None, home, identity_home: None })
         }
         Place::Home(home) => {
+            finish(&home)?;
             // The engine's lock comes first: it also guards the note and the identity.
             let engine = SqliteEngine::open(&store_dir(&home))?;
             tighten(&store_dir(&home));

@@ -247,6 +247,10 @@ impl KernelLoop {
                 self.event(Event::Asked(ticket, *request))?;
             }
             Command::Call { request, named, reply } => {
+                if let Some(refused) = self.objection(&request) {
+                    let _gone = reply.send(Err(refused));
+                    return Ok(Going::On);
+                }
                 let ticket = self.ticket();
                 self.waiters.call(ticket, named, reply);
                 let turns = self.node.uncommitted_turns();
@@ -380,11 +384,11 @@ impl KernelLoop {
             match effect {
                 Effect::Notice(notice) => (self.reporter)(Report::Notice(notice)),
                 Effect::CallService { call, service, methargs } => {
-                    if !self.serve_url(call, &service)? {
+                    if !self.serve_url(call, &service, &methargs)? {
                         self.services.call(&self.host, self.handle.clone(), call, &service, &methargs);
                     }
                 }
-                effect => self.post(effect),
+                effect => self.post(effect)?,
             }
         }
         for read in self.reads.drain(..) {

@@ -31,6 +31,7 @@ mod restore;
 mod services;
 mod steady;
 mod strict_json;
+mod undialable;
 mod watchdog;
 
 pub use boot::{Daemon, StartError};
@@ -45,7 +46,7 @@ pub use network::{LinkInfo, NetworkConfig, NetworkInfo, NetworkNews, NetworkSwit
 pub use once::SET_BACK_HERE;
 pub use places::{RelayInfo, RelayStanding};
 pub use rest::{ResetReport, RestError, RestingKernel};
-pub use restore::{Existing, RestoreError, Restored, restore_store};
+pub use restore::{CutOff, Existing, RestoreError, Restored, restore_store};
 pub use services::{ServiceAccess, ServiceCall, Services};
 pub use sturdy_node::kernel::{
     Answer, Lasts, LaunchRequest, Notice, OnClose, Patience, PeerInfo, Refused, Request, ServiceInfo, Status,

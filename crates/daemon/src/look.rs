@@ -1,8 +1,9 @@
 //! Looking into a store while nothing runs in it. Looking never makes a store, and never changes one beyond what
-//! opening does (finishing a commit that was cut off, migrating).
+//! opening does (finishing a commit or a restoration that was cut off, migrating).
 
 use crate::boot::store_dir;
 use crate::rest::engine;
+use crate::restore::CutOff;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use sturdy_node::kernel::audit;
@@ -16,6 +17,9 @@ pub enum LookError {
     /// There is none.
     #[error("there is no store in {}; name the directory given to `sturdy run` with --home", .0.display())]
     Nothing(PathBuf),
+    /// There is none, and should be one.
+    #[error(transparent)]
+    CutOff(#[from] CutOff),
     /// Its directory or file cannot be opened.
     #[error(transparent)]
     Place(#[from] sturdy_store_sqlite::OpenError),

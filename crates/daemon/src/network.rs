@@ -8,8 +8,9 @@
 use crate::config::{Report, Reporter};
 use crate::places::{Places, RelayInfo};
 use crate::steady::Steadiness;
+use crate::undialable::Undialable;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use sturdy_node::Node;
 use sturdy_node::kernel::Event as KernelEvent;
 use sturdy_node::remote::Side as Speaks;
@@ -168,6 +169,7 @@ pub(crate) struct Network {
     found: BTreeMap<String, Vec<String>>,
     /// Peers that are dialled without hurry: nobody waits for them.
     sought: BTreeSet<String>,
+    undialable: Undialable,
     steady: Steadiness,
     reporter: Reporter,
     shutdown: Duration,
@@ -185,7 +187,7 @@ impl Network {
         let (transport, events) = start(&config)?;
         let (lines, troubles) = (BTreeMap::new(), BTreeMap::new());
         let (found, sought, addresses) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        let steady = Steadiness::default();
+        let (steady, undialable) = (Steadiness::default(), Undialable::default());
         Ok(Self {
             transport,
             events,
@@ -196,6 +198,7 @@ impl Network {
             troubles,
             found,
             sought,
+            undialable,
             steady,
             reporter,
             shutdown,
@@ -204,20 +207,39 @@ impl Network {
 
     /// The next event; nothing if the transport has ended by itself.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        self.events.next().await
+        loop {
+            let deadline = self.undialable.deadline();
+            let until_due = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = self.events.next() => return event,
+                () = until_due => {
+                    if let Some(event) = self.undialable.due(Instant::now()) {
+                        return Some(event);
+                    }
+                }
+            }
+        }
     }
 
     /// The next event, if there is one now.
     pub(crate) fn try_next(&mut self) -> Option<Event> {
-        self.events.try_next()
+        self.undialable.due(Instant::now()).or_else(|| self.events.try_next())
     }
 
     /// Dials a peer until there is a connection.
-    pub(crate) fn connect(&mut self, peer: &str, hints: Vec<String>) {
+    pub(crate) fn connect(&mut self, node: &Node, peer: &String, hints: Vec<String>) -> Result<(), StoreFault> {
         self.sought.remove(peer);
-        if let Err(error) = self.transport.connect(peer, hints) {
-            self.troubled(peer, &error.to_string());
+        let dialled =
+            if was_met(node, peer)? { self.transport.connect(peer, hints) } else { self.transport.meet(peer, hints) };
+        if let Err(not_a_peer) = dialled {
+            self.undialable.want(Instant::now(), not_a_peer);
         }
+        Ok(())
     }
 
     /// Puts a frame on the wire.
@@ -239,6 +261,7 @@ impl Network {
     /// Refuses a peer until somebody wants it again.
     pub(crate) fn close(&mut self, peer: &str) {
         self.sought.remove(peer);
+        self.undialable.stop_wanting(peer);
         // What is no peer id has no connections.
         let _none = self.transport.close(peer);
     }
@@ -247,14 +270,16 @@ impl Network {
     pub(crate) fn reconnect(&mut self, peer: &str, hints: Vec<String>) {
         self.sought.remove(peer);
         self.troubles.remove(peer);
-        if let Err(error) = self.transport.reconnect(peer, hints) {
-            self.troubled(peer, &error.to_string());
+        if let Err(not_a_peer) = self.transport.reconnect(peer, hints) {
+            self.undialable.stop_wanting(peer);
+            self.undialable.want(Instant::now(), not_a_peer);
         }
     }
 
     /// Nobody wants a peer any more.
     pub(crate) fn stop_wanting(&mut self, peer: &str) {
         self.sought.remove(peer);
+        self.undialable.stop_wanting(peer);
         let _none = self.transport.stop_wanting(peer);
     }
 
@@ -455,6 +480,12 @@ impl Network {
 /// Whether a peer has a record: strangers come and go unnoticed.
 fn is_known(node: &Node, peer: &String) -> Result<bool, StoreFault> {
     node.store().has::<RemotesByPeer>(peer)
+}
+
+/// Whether there ever was a conversation with a peer. What names one may have been invented by whoever wants it.
+fn was_met(node: &Node, peer: &String) -> Result<bool, StoreFault> {
+    let Some(remote) = node.store().get::<RemotesByPeer>(peer)? else { return Ok(false) };
+    Ok(node.store().get::<Remotes>(&remote)?.is_some_and(|record| record.peer_incarnation.is_some()))
 }
 
 fn is_of_this_host(address: &str) -> bool {

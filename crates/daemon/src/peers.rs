@@ -10,9 +10,10 @@ use crate::handle::Reply;
 use crate::kernel_loop::{Broken, KernelLoop};
 use crate::network::{NetworkInfo, NetworkSwitch};
 use sturdy_node::kernel::{Effect, Event, Fault, Refused, Request, URL_ISSUER, URL_REDEEMER, UrlHost};
+use sturdy_smallcaps::{Value, decode};
 use sturdy_store::{Read, Remotes, RemotesByPeer};
 use sturdy_transport::{Event as WireEvent, check_addresses, keep_addresses};
-use sturdy_types::{Code, KernelError, Oid, ServiceCallId};
+use sturdy_types::{CapData, Code, KRef, KernelError, OcapUrl, Oid, ServiceCallId};
 
 impl KernelLoop {
     /// Takes in what peers have said, up to the limits.
@@ -82,14 +83,15 @@ impl KernelLoop {
     }
 
     /// Carries out an effect that is for the network. Without one, what waits for peers goes on waiting.
-    pub(crate) fn post(&mut self, effect: Effect) {
-        let Some(network) = &mut self.network else { return };
+    pub(crate) fn post(&mut self, effect: Effect) -> Result<(), Broken> {
+        let Some(network) = &mut self.network else { return Ok(()) };
         match effect {
-            Effect::Connect { peer, hints } => network.connect(&peer, hints),
+            Effect::Connect { peer, hints } => network.connect(&self.node, &peer, hints).map_err(Fault::Store)?,
             Effect::Transmit { connection, bytes } => network.transmit(connection, bytes),
             Effect::HangUp { connection } => network.hang_up(connection),
             _ => {}
         }
+        Ok(())
     }
 
     /// Before a request is heard: what it means for the network. If the kernel refuses it, nothing is lost: the node
@@ -111,11 +113,17 @@ impl KernelLoop {
     }
 
     /// Brings the host's part to a call of one of the services for URLs. False if it is none of theirs.
-    pub(crate) fn serve_url(&mut self, call: ServiceCallId, service: &str) -> Result<bool, Broken> {
+    pub(crate) fn serve_url(
+        &mut self,
+        call: ServiceCallId,
+        service: &str,
+        methargs: &CapData<KRef>,
+    ) -> Result<bool, Broken> {
         if service != URL_ISSUER && service != URL_REDEEMER {
             return Ok(false);
         }
-        let event = match self.whoami.peer_id() {
+        let nobody = if service == URL_REDEEMER { leads_to_nobody(methargs) } else { None };
+        let event = match nobody.map_or_else(|| self.whoami.peer_id(), Err) {
             Ok(peer) => {
                 let hints = self.network.as_ref().map(crate::network::Network::hints).unwrap_or_default();
                 let oid = random_oid().map_err(Broken::Chance)?;
@@ -142,9 +150,27 @@ impl KernelLoop {
     }
 }
 
+/// Why nobody can be asked for what a vat wants to redeem: the kernel does not know what a peer id is. Whatever else is
+/// wrong with the call, the kernel says.
+fn leads_to_nobody(methargs: &CapData<KRef>) -> Option<String> {
+    let Ok(Value::Array(parts)) = decode(methargs) else { return None };
+    let [Value::String(_), Value::Array(arguments)] = parts.as_slice() else { return None };
+    let [Value::String(url)] = arguments.as_slice() else { return None };
+    no_peer_of(&OcapUrl::parse(url).ok()?)
+}
+
+/// Why the peer that a URL names is none.
+fn no_peer_of(url: &OcapUrl) -> Option<String> {
+    check_addresses(None, &url.peer, &[]).err().map(|error| error.to_string())
+}
+
 /// Why a request is refused that the kernel cannot judge: it does not know who it is to others, and where others could be.
 pub(crate) fn objection(us: impl FnOnce() -> Option<String>, request: &Request) -> Option<Refused> {
-    let Request::AddPeer { peer, hints } = request else { return None };
+    let (peer, hints) = match request {
+        Request::AddPeer { peer, hints } => (peer, hints),
+        Request::Redeem { url, .. } => return no_peer_of(url).map(Refused::BadAddress),
+        _ => return None,
+    };
     let us = us();
     if let Some(us) = us.as_ref().filter(|us| *us == peer) {
         return Some(Refused::OwnPeer(us.clone()));

@@ -8,6 +8,7 @@ use crate::clock::now;
 use crate::identity::identity_file;
 use crate::look::LookError;
 use crate::peers::objection;
+use crate::restore::finish;
 use std::path::{Path, PathBuf};
 use sturdy_identity::load;
 use sturdy_node::Node;
@@ -182,6 +183,7 @@ impl RestingKernel {
 
 /// The engine of a store that exists.
 pub(crate) fn engine(dir: &Path, home: &Path) -> Result<SqliteEngine, LookError> {
+    finish(home)?;
     if !dir.is_dir() {
         return Err(LookError::Nothing(home.to_owned()));
     }

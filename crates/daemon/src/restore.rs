@@ -1,7 +1,8 @@
 //! Putting a store back from a copy. It begins another life, so that peers, which may remember more than it does, notice.
 //!
 //! What always holds: the copy is only read; what is put in place is complete, verified, recounted and durable, and begins
-//! its new life before anybody can open it; a store that was there is moved aside, never deleted.
+//! its new life before anybody can open it; a store that was there is moved aside, never deleted. A restoration that was
+//! cut off is finished by whoever opens the home next, or that one stops: an empty kernel never begins in its place.
 
 use crate::boot::store_dir;
 use crate::death;
@@ -42,6 +43,9 @@ pub enum RestoreError {
     /// The copy is what would be replaced.
     #[error("{0} is the store itself and no copy of it; nothing was restored")]
     Itself(PathBuf),
+    /// The copy is what a restoration that was cut off has left, and would be cleared away.
+    #[error("{0} lies where restorations are made; move its folder elsewhere and name it there. Nothing was restored")]
+    InTheWay(PathBuf),
     /// There is a store.
     #[error("{0} exists already; it is left as it is. To move it aside and put the copy in its place, say --force")]
     Exists(PathBuf),
@@ -69,6 +73,27 @@ pub enum RestoreError {
     Rest(#[from] RestError),
 }
 
+/// Why a home without a store is not begun with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CutOff {
+    /// What was to be put in place is not complete.
+    #[error(
+        "a restoration was cut off here before {} was complete, and there is no store; restore again, or delete that \
+         folder to begin with an empty one",
+        .0.display()
+    )]
+    Incomplete(PathBuf),
+    /// A file cannot be moved.
+    #[error("a restoration that was cut off cannot be finished: {path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
 /// Puts a copy of a store into this home directory: a file, or a directory in which one lies.
 pub fn restore_store(home: &Path, copy: &Path, existing: Existing) -> Result<Restored, RestoreError> {
     let source = find(copy)?;
@@ -84,8 +109,14 @@ pub fn restore_store(home: &Path, copy: &Path, existing: Existing) -> Result<Res
         return Err(RestoreError::Itself(source));
     }
     let _ours = in_nobodys_use(&place)?;
-    let aside = home.join("store.restoring");
+    let aside = begun_in(home);
+    for folder in [&aside, &complete_in(home)] {
+        if real(&source).is_some_and(|found| Some(found) == real(&store_file(folder))) {
+            return Err(RestoreError::InTheWay(source));
+        }
+    }
     clear(&aside)?;
+    clear(&complete_in(home))?;
     make_private_dir(&aside).map_err(on(&aside))?;
     for suffix in ["", "-wal"] {
         copy_file(&with(&source, suffix), &with(&store_file(&aside), suffix), suffix.is_empty())?;
@@ -99,12 +130,51 @@ pub fn restore_store(home: &Path, copy: &Path, existing: Existing) -> Result<Res
             return Err(error);
         }
     };
-    // The note of a death was about another life.
-    death::forget(home).map_err(on(home))?;
+    // Its name tells whoever comes after a crash that nothing is missing.
+    let complete = complete_in(home);
+    fs::rename(&aside, &complete).map_err(on(&complete))?;
+    sync(home).map_err(on(home))?;
     let moved_to = if place.exists() { Some(move_aside(&place)?) } else { None };
-    fs::rename(&aside, &place).map_err(on(&place))?;
-    File::open(home).and_then(|home| home.sync_all()).map_err(on(home))?;
+    put_in_place(home).map_err(on(&place))?;
     Ok(Restored { incarnation, moved_to })
+}
+
+/// Before a home is begun with in which there may be no store: finishes the restoration that was cut off, if one was.
+pub(crate) fn finish(home: &Path) -> Result<(), CutOff> {
+    let place = store_dir(home);
+    if place.exists() {
+        return Ok(());
+    }
+    if complete_in(home).exists() {
+        return match put_in_place(home) {
+            // Somebody else was faster.
+            Err(_) if place.exists() => Ok(()),
+            done => done.map_err(|source| CutOff::File { path: place, source }),
+        };
+    }
+    let begun = begun_in(home);
+    if begun.exists() { Err(CutOff::Incomplete(begun)) } else { Ok(()) }
+}
+
+/// Where what is restored is made.
+fn begun_in(home: &Path) -> PathBuf {
+    home.join("store.restoring")
+}
+
+/// Where it lies when it is complete.
+fn complete_in(home: &Path) -> PathBuf {
+    home.join("store.restored")
+}
+
+fn put_in_place(home: &Path) -> io::Result<()> {
+    // The note of a death was about another life.
+    death::forget(home)?;
+    fs::rename(complete_in(home), store_dir(home))?;
+    sync(home)
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 /// The file with the rows, in a home directory, in a store's directory, or named itself.

@@ -4,13 +4,19 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use sturdy_daemon::{
-    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, NetworkSwitch, Place, Refused,
-    RemoteState, Report, Request, RequestError, Runtimes, UrlTerms, identity_file,
+    Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, NetworkSwitch, Patience, Place,
+    Refused, RemoteState, Report, Request, RequestError, Runtimes, URL_REDEEMER, UrlTerms, identity_file,
 };
+use sturdy_node::Node;
+use sturdy_node::kernel::{Event, Ticket};
 use sturdy_node::remote::{MAX_VALUE_BYTES, value_bytes};
 use sturdy_smallcaps::extract_single_ref;
 use sturdy_store::MemoryEngine;
-use sturdy_types::{CapData, ClusterConfig, CodeSpec, KRef, ObjectId, RuntimeKind, VRef, VatConfig};
+use sturdy_store_sqlite::SqliteEngine;
+use sturdy_types::{
+    CapData, ClusterConfig, CodeSpec, Incarnation, KRef, KernelLimits, ObjectId, OcapUrl, Oid, RuntimeKind, VRef,
+    VatConfig,
+};
 use sturdy_vat::{Call, Crank, NativeRuntime, Object, Reply, error_value};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -225,6 +231,66 @@ async fn addresses_that_nobody_can_dial_are_refused_and_nothing_is_kept() {
     assert!(kernel.request(add(PEER, "/ip4/192.0.2.2/tcp/1")).await.is_err());
     assert_eq!(kernel.peers().await.unwrap()[0].info.hints, known[0].info.hints, "what was known stays");
     daemon.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_url_of_no_peer_is_refused_at_once_and_nothing_is_kept() {
+    let daemon = Daemon::start(DaemonConfig::new(memory())).await.unwrap();
+    let kernel = daemon.handle();
+    let url = OcapUrl { oid: Oid::from_random(&[3; 32]), peer: "nobody".into(), hints: Vec::new() };
+    let refused = kernel.redeem_url(url.clone(), None).await;
+    let Err(RequestError::Refused(Refused::BadAddress(told))) = refused else { panic!("{refused:?}") };
+    assert!(told.contains("no peer id"), "{told}");
+    // The service that vats call.
+    let services = kernel.status().await.unwrap().services;
+    let redeemer = services.into_iter().find(|service| service.name == URL_REDEEMER).unwrap().object;
+    let redeem = |text: &str| CapData::plain(format!("#[\"redeem\",[\"{text}\"]]"));
+    let call = async |methargs| kernel.call(redeemer.into(), methargs, None).await.unwrap();
+    let settled = call(redeem(&url.reveal())).await;
+    assert!(settled.rejected && settled.value.body.contains("no peer id"), "{settled:?}");
+    assert!(!settled.value.body.contains(url.oid.reveal()), "{settled:?}");
+    assert!(kernel.peers().await.unwrap().is_empty());
+    // What else may be wrong is told as ever.
+    for methargs in [redeem("elsewhere"), methargs("redeem"), CapData::plain("#[1]")] {
+        let settled = call(methargs).await;
+        assert!(settled.rejected && !settled.value.body.contains("no peer id"), "{settled:?}");
+    }
+    daemon.shutdown().await;
+}
+
+/// Stores of earlier versions may have such peers.
+#[tokio::test]
+async fn a_peer_that_is_none_counts_as_one_that_is_not_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = SqliteEngine::open(&dir.path().join("store")).unwrap();
+    let mut node = Node::open(Box::new(engine), Incarnation([7; 16]), KernelLimits::default()).unwrap();
+    let nobody = || "nobody".to_owned();
+    let url = OcapUrl { oid: Oid::from_random(&[3; 32]), peer: nobody(), hints: Vec::new() };
+    let patience = Patience { max_attempts: Some(1), give_up_after_ms: None };
+    node.handle(1, Event::Boot { died_on: None, system_names: Vec::new() }).unwrap();
+    for request in [
+        Request::AddPeer { peer: nobody(), hints: Vec::new() },
+        Request::SetPatience { peer: nobody(), patience },
+        Request::Redeem { url, me: "us".into(), key: "key".into(), request: Some("name".into()) },
+    ] {
+        node.handle(1, Event::Asked(Ticket(1), request)).unwrap();
+    }
+    node.commit(1).unwrap();
+    drop(node);
+    let (told, mut unreachable) = unbounded_channel();
+    let kernel = Kernel::start(home(dir.path()), ANY, |config| {
+        config.reporter = Arc::new(move |report| {
+            if let Report::Network(NetworkNews::Unreachable { peer, why }) = report {
+                let _test_has_ended = told.send((peer, why));
+            }
+        });
+    })
+    .await;
+    let (peer, why) = unreachable.recv().await.unwrap();
+    assert!(peer == "nobody" && why.contains("no peer id"), "{peer}: {why}");
+    let known = kernel.handle().peers().await.unwrap();
+    assert_eq!((known[0].info.peer.as_str(), known[0].info.state), ("nobody", RemoteState::GivenUp));
+    kernel.daemon.shutdown().await;
 }
 
 #[tokio::test]

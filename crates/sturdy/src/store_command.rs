@@ -19,7 +19,9 @@ pub fn store(args: &StoreArgs) -> Result<(), End> {
 fn check(place: &StorePlace) -> Result<(), End> {
     let problems = match problems(place) {
         // Damage is a finding; a store that is not there, or in use, is not.
-        Err(error) if place.json && !matches!(error, LookError::Nothing(_) | LookError::Place(_)) => {
+        Err(error)
+            if place.json && !matches!(error, LookError::Nothing(_) | LookError::CutOff(_) | LookError::Place(_)) =>
+        {
             vec![error.to_string()]
         }
         found => found.map_err(End::of)?,

@@ -104,12 +104,15 @@ pub struct TransportLimits {
     pub write_stall_millis: u64,
     /// Dials of one peer within a minute. More wait.
     pub dials_per_minute_per_peer: u32,
-    /// Peers that are dialled at once. More wait.
+    /// Peers that are dialled at once. More wait, who has waited longest comes first. Half of them is only for peers that
+    /// were met before.
     pub dials_at_once: usize,
     /// The longest wait after a first failed dial, in milliseconds. It doubles with each failure.
     pub backoff_base_millis: u64,
     /// The longest wait after any failed dial, in milliseconds.
     pub backoff_cap_millis: u64,
+    /// The same for a peer that was never met.
+    pub never_met_backoff_cap_millis: u64,
     /// The same for a peer that is sought without hurry.
     pub slow_backoff_base_millis: u64,
     /// The same for a peer that is sought without hurry.
@@ -153,6 +156,7 @@ impl Default for TransportLimits {
             dials_at_once: 32,
             backoff_base_millis: 500,
             backoff_cap_millis: 10_000,
+            never_met_backoff_cap_millis: 180_000,
             slow_backoff_base_millis: 30_000,
             slow_backoff_cap_millis: 3_600_000,
             dial_millis: 10_000,
@@ -171,6 +175,11 @@ impl TransportLimits {
     /// What is left of a limit for peers that the host has not asked for.
     pub(crate) const fn for_strangers(limit: usize) -> usize {
         limit - limit / 4
+    }
+
+    /// How many of the dials at once peers may have that were never met.
+    pub(crate) const fn dials_for_the_never_met(dials_at_once: usize) -> usize {
+        dials_at_once.div_ceil(2)
     }
 
     pub(crate) fn dials_per_peer(&self) -> Rate {

@@ -165,10 +165,16 @@ impl Driver {
     fn obey(&mut self, command: Command) {
         let now = Instant::now();
         match command {
-            Command::Connect { peer, hints } => self.peers.want(now, peer, hints),
+            Command::Connect { peer, hints } => {
+                self.peers.know(now, peer);
+                self.peers.want(now, peer, hints);
+            }
+            Command::Meet { peer, hints } => self.peers.want(now, peer, hints),
             Command::Seek { peer, hints, after } => self.peers.seek(now, peer, hints, after),
             Command::StopWanting(peer) => self.peers.stop_wanting(peer),
             Command::Reconnect { peer, hints } => {
+                // Whoever says so wants it more than all that a vat may want.
+                self.peers.know(now, peer);
                 self.peers.open(now, peer);
                 self.peers.hurry(now, peer);
                 self.peers.want(now, peer, hints);

@@ -33,6 +33,7 @@ pub struct NotAPeer(pub String);
 #[derive(Debug)]
 pub(crate) enum Command {
     Connect { peer: PeerId, hints: Vec<String> },
+    Meet { peer: PeerId, hints: Vec<String> },
     Seek { peer: PeerId, hints: Vec<String>, after: Duration },
     StopWanting(PeerId),
     Reconnect { peer: PeerId, hints: Vec<String> },
@@ -52,10 +53,17 @@ impl TransportHandle {
         &self.announced
     }
 
-    /// A standing wish: dial this peer until there is a connection with it, whoever opens it. The hints are for this wish
-    /// only and replace earlier ones. After a connection is gone, the wish is to be stated anew.
+    /// A standing wish: dial this peer, which was met before, until there is a connection with it, whoever opens it. The
+    /// hints are for this wish only and replace earlier ones. After a connection is gone, the wish is to be stated anew.
     pub fn connect(&self, peer: &str, hints: Vec<String>) -> Result<(), NotAPeer> {
         self.order(Command::Connect { peer: peer_id(peer)?, hints });
+        Ok(())
+    }
+
+    /// The same for a peer that was never met, and that may not exist: all of these together take at most half of the
+    /// dials, and each is dialled ever more rarely.
+    pub fn meet(&self, peer: &str, hints: Vec<String>) -> Result<(), NotAPeer> {
+        self.order(Command::Meet { peer: peer_id(peer)?, hints });
         Ok(())
     }
 

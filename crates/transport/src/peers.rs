@@ -1,8 +1,9 @@
 //! Whom we want to reach, and when each is dialled next. Sans-IO: time and chance are arguments.
 //!
 //! What always holds: a wish stands until there is a connection or the host takes it back, however often a dial fails; a
-//! peer is dialled no more often than the rate permits; nobody is remembered for longer than needed, and strangers only
-//! up to a number. Not here: addresses (`addresses`), the dialling itself (`driver`).
+//! peer is dialled no more often than the rate permits; of those that are due, who has waited longest is dialled first,
+//! and peers that were never met take at most half of the dials; nobody is remembered for longer than needed, and
+//! strangers only up to a number. Not here: addresses (`addresses`), the dialling itself (`driver`).
 
 use crate::bucket::Bucket;
 use crate::config::TransportLimits;
@@ -15,10 +16,25 @@ use sturdy_types::ConnectionId;
 #[derive(Debug)]
 pub(crate) struct Peers {
     table: BTreeMap<PeerId, Peer>,
+    met: Queue,
+    never_met: Queue,
+    limits: TransportLimits,
+}
+
+/// Whether a peer was met before. Anybody can name peers that there are not, as many as they like, so these have a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acquaintance {
+    Met,
+    NeverMet,
+}
+
+/// Those of one acquaintance.
+#[derive(Debug, Default)]
+struct Queue {
     /// Who is to be dialled, and when.
     due: BTreeSet<(Instant, PeerId)>,
+    /// How many are being dialled.
     dialling: usize,
-    limits: TransportLimits,
 }
 
 #[derive(Debug)]
@@ -38,6 +54,8 @@ struct Peer {
     asked: bool,
     touched: Instant,
     pace: Pace,
+    /// Changed only by `acquainted`: the queues follow.
+    acquaintance: Acquaintance,
 }
 
 /// How often somebody is dialled who does not answer.
@@ -79,7 +97,7 @@ struct MayHaveMore {
 
 impl Peers {
     pub(crate) fn new(limits: TransportLimits) -> Self {
-        Self { table: BTreeMap::new(), due: BTreeSet::new(), dialling: 0, limits }
+        Self { table: BTreeMap::new(), met: Queue::default(), never_met: Queue::default(), limits }
     }
 
     fn entry(&mut self, now: Instant, peer: PeerId) -> &mut Peer {
@@ -97,13 +115,21 @@ impl Peers {
             asked: false,
             touched: now,
             pace: Pace::Brisk,
+            acquaintance: Acquaintance::NeverMet,
         });
         entry.touched = entry.touched.max(now);
         entry
     }
 
-    /// The host wants a connection. Its hints replace earlier ones, and new ones are tried at once. A peer that is connected already is dialled once it is
-    /// not any more: the wish is about another connection than those, which the host has given up or does not know yet.
+    /// The host has met this peer before.
+    pub(crate) fn know(&mut self, now: Instant, peer: PeerId) {
+        self.entry(now, peer);
+        self.acquainted(peer);
+    }
+
+    /// The host wants a connection. Its hints replace earlier ones, and new ones are tried at once, when it is their turn.
+    /// A peer that is connected already is dialled once it is not any more: the wish is about another connection than
+    /// those, which the host has given up or does not know yet.
     pub(crate) fn want(&mut self, now: Instant, peer: PeerId, hints: Vec<String>) {
         let entry = self.entry(now, peer);
         entry.asked = true;
@@ -120,7 +146,7 @@ impl Peers {
             return self.set_wish(peer, Wish::OnceAlone);
         }
         let at = entry.not_before.max(now);
-        self.wait_until(peer, at);
+        self.wait_no_longer_than_until(peer, at);
     }
 
     /// The host would like a connection, from so much time on, and nobody waits for it. A peer that is wanted or connected
@@ -149,7 +175,7 @@ impl Peers {
         entry.not_before = now;
         entry.dials = Bucket::full(limits, now);
         if matches!(entry.wish, Wish::Waiting(_)) {
-            self.wait_until(peer, now);
+            self.wait_no_longer_than_until(peer, now);
         }
     }
 
@@ -175,16 +201,11 @@ impl Peers {
 
     /// Who is to be dialled now. Each is being dialled from here on, until `failed` or `live`.
     pub(crate) fn due(&mut self, now: Instant) -> Option<PeerId> {
-        while self.dialling < self.limits.dials_at_once {
-            let &(at, peer) = self.due.first()?;
+        while let Some((at, peer)) = self.next() {
             if at > now {
                 return None;
             }
-            let Some(entry) = self.table.get_mut(&peer) else {
-                self.due.pop_first();
-                continue;
-            };
-            match entry.dials.take(now) {
+            match self.entry(now, peer).dials.take(now) {
                 Ok(()) => {
                     self.set_wish(peer, Wish::Dialling);
                     return Some(peer);
@@ -197,8 +218,18 @@ impl Peers {
 
     /// When somebody is due next. With as many dials under way as permitted, the end of one comes first.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let may_dial = self.dialling < self.limits.dials_at_once;
-        self.due.first().filter(|_| may_dial).map(|(at, _)| *at)
+        self.next().map(|(at, _)| at)
+    }
+
+    /// Who is dialled next, and when: who has waited longest, of those for whom there is a dial.
+    fn next(&self) -> Option<(Instant, PeerId)> {
+        let most = self.limits.dials_at_once;
+        if self.met.dialling + self.never_met.dialling >= most {
+            return None;
+        }
+        let may_meet = self.never_met.dialling < TransportLimits::dials_for_the_never_met(most);
+        let never_met = self.never_met.due.first().filter(|_| may_meet);
+        self.met.due.first().into_iter().chain(never_met).min().copied()
     }
 
     /// True while a dial of this peer is under way and still wanted.
@@ -241,6 +272,7 @@ impl Peers {
         let entry = self.entry(now, peer);
         entry.failures = 0;
         entry.not_before = now;
+        self.acquainted(peer);
     }
 
     /// A connection is gone; `fruitless` if nothing was heard on it, or nothing good.
@@ -332,9 +364,11 @@ impl Peers {
 
     fn back_off(&mut self, now: Instant, peer: PeerId, chance: u64) -> Duration {
         let Some(entry) = self.table.get_mut(&peer) else { return Duration::ZERO };
-        let (base, cap) = match entry.pace {
-            Pace::Brisk => (self.limits.backoff_base_millis, self.limits.backoff_cap_millis),
-            Pace::Slow => (self.limits.slow_backoff_base_millis, self.limits.slow_backoff_cap_millis),
+        let limits = &self.limits;
+        let (base, cap) = match (entry.pace, entry.acquaintance) {
+            (Pace::Brisk, Acquaintance::Met) => (limits.backoff_base_millis, limits.backoff_cap_millis),
+            (Pace::Brisk, Acquaintance::NeverMet) => (limits.backoff_base_millis, limits.never_met_backoff_cap_millis),
+            (Pace::Slow, _) => (limits.slow_backoff_base_millis, limits.slow_backoff_cap_millis),
         };
         let wait = backoff(base, cap, entry.failures, chance);
         entry.failures = entry.failures.saturating_add(1);
@@ -346,22 +380,42 @@ impl Peers {
         self.set_wish(peer, Wish::Waiting(at));
     }
 
+    /// Who says again what it wants does not lose its place.
+    fn wait_no_longer_than_until(&mut self, peer: PeerId, at: Instant) {
+        let waits = self.table.get(&peer).map(|entry| entry.wish);
+        let at = if let Some(Wish::Waiting(already)) = waits { at.min(already) } else { at };
+        self.wait_until(peer, at);
+    }
+
+    fn acquainted(&mut self, peer: PeerId) {
+        let Some(wish) = self.table.get(&peer).map(|entry| entry.wish) else { return };
+        self.set_wish(peer, Wish::None);
+        if let Some(entry) = self.table.get_mut(&peer) {
+            entry.acquaintance = Acquaintance::Met;
+        }
+        self.set_wish(peer, wish);
+    }
+
     /// The one place where a wish changes: the list of who is due and the number of dials follow.
     fn set_wish(&mut self, peer: PeerId, wish: Wish) {
         let Some(entry) = self.table.get_mut(&peer) else { return };
+        let queue = match entry.acquaintance {
+            Acquaintance::Met => &mut self.met,
+            Acquaintance::NeverMet => &mut self.never_met,
+        };
         match std::mem::replace(&mut entry.wish, wish) {
             Wish::None | Wish::OnceAlone => {}
             Wish::Waiting(at) => {
-                self.due.remove(&(at, peer));
+                queue.due.remove(&(at, peer));
             }
-            Wish::Dialling => self.dialling -= 1,
+            Wish::Dialling => queue.dialling -= 1,
         }
         match wish {
             Wish::None | Wish::OnceAlone => {}
             Wish::Waiting(at) => {
-                self.due.insert((at, peer));
+                queue.due.insert((at, peer));
             }
-            Wish::Dialling => self.dialling += 1,
+            Wish::Dialling => queue.dialling += 1,
         }
     }
 }

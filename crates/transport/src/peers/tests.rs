@@ -11,6 +11,12 @@ fn peers(limits: TransportLimits) -> (Peers, Instant) {
     (Peers::new(limits), Instant::now())
 }
 
+/// Wants a peer that was met before.
+fn connect(peers: &mut Peers, now: Instant, peer: PeerId, hints: Vec<String>) {
+    peers.know(now, peer);
+    peers.want(now, peer, hints);
+}
+
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -19,7 +25,7 @@ fn millis(millis: u64) -> Duration {
 fn a_first_dial_is_at_once_and_later_ones_wait() {
     let (mut peers, now) = peers(TransportLimits::default());
     let a = peer(1);
-    peers.want(now, a, Vec::new());
+    connect(&mut peers, now, a, Vec::new());
     assert_eq!(peers.due(now), Some(a));
     assert_eq!(peers.due(now), None, "it is being dialled");
     // The worst chance gives the whole bound: it doubles up to the cap.
@@ -47,7 +53,7 @@ fn who_is_sought_without_hurry_is_dialled_rarely_until_somebody_is_in_a_hurry() 
         assert_eq!(peers.due(at), Some(a), "the wish that stands is left alone");
     }
     peers.failed(at, a, 240_000);
-    peers.want(at, a, vec!["y".into()]);
+    connect(&mut peers, at, a, vec!["y".into()]);
     assert_eq!((peers.due(at), peers.hints(a)), (Some(a), &["y".to_owned()][..]), "now it is in a hurry");
     assert_eq!(peers.failed(at, a, 500), Some(millis(500)));
     peers.seek(at, a, Vec::new(), Duration::ZERO);
@@ -65,14 +71,14 @@ fn who_is_sought_without_hurry_is_dialled_rarely_until_somebody_is_in_a_hurry() 
 fn new_hints_are_tried_at_once() {
     let (mut peers, now) = peers(TransportLimits::default());
     let a = peer(1);
-    peers.want(now, a, vec!["old".into()]);
+    connect(&mut peers, now, a, vec!["old".into()]);
     assert_eq!(peers.due(now), Some(a));
     peers.failed(now, a, 500);
-    peers.want(now, a, vec!["old".into()]);
+    connect(&mut peers, now, a, vec!["old".into()]);
     assert_eq!(peers.due(now), None, "the same again is no reason to hurry");
-    peers.want(now, a, vec!["old".into(), "new".into()]);
+    connect(&mut peers, now, a, vec!["old".into(), "new".into()]);
     assert_eq!(peers.due(now), Some(a));
-    peers.want(now, a, vec!["newer".into()]);
+    connect(&mut peers, now, a, vec!["newer".into()]);
     assert_eq!(peers.failed(now, a, 500), Some(millis(500)), "and what came while it was dialled, soon");
 }
 
@@ -80,7 +86,7 @@ fn new_hints_are_tried_at_once() {
 fn waits_are_forgotten_when_the_host_says_so_and_when_a_peer_speaks() {
     let (mut peers, now) = peers(TransportLimits::default());
     let (a, line) = (peer(1), ConnectionId(1));
-    peers.want(now, a, Vec::new());
+    connect(&mut peers, now, a, Vec::new());
     for _ in 0..5 {
         let at = peers.deadline().expect("it waits");
         assert_eq!(peers.due(at), Some(a));
@@ -93,7 +99,7 @@ fn waits_are_forgotten_when_the_host_says_so_and_when_a_peer_speaks() {
     peers.heard(now, a);
     assert_eq!(peers.deadline(), None, "the wish is fulfilled");
     peers.ended(now, a, line, false, u64::MAX);
-    peers.want(now, a, Vec::new());
+    connect(&mut peers, now, a, Vec::new());
     assert_eq!(peers.due(now), Some(a), "a peer that spoke is dialled at once");
 }
 
@@ -105,7 +111,7 @@ fn a_wish_that_comes_before_the_end_of_the_connection_is_not_lost() {
     peers.heard(now, a);
     peers.live(now, a, second);
     // The host has hung up on one, or has heard of its end first.
-    peers.want(now, a, Vec::new());
+    connect(&mut peers, now, a, Vec::new());
     assert_eq!(peers.due(now), None, "there is a connection");
     peers.ended(now, a, first, false, 0);
     assert_eq!(peers.due(now), None, "there is the other one");
@@ -114,7 +120,7 @@ fn a_wish_that_comes_before_the_end_of_the_connection_is_not_lost() {
     // One that comes after the wish fulfils it.
     let (b, first, second) = (peer(2), ConnectionId(3), ConnectionId(4));
     peers.live(now, b, first);
-    peers.want(now, b, Vec::new());
+    connect(&mut peers, now, b, Vec::new());
     peers.live(now, b, second);
     peers.ended(now, b, first, false, 0);
     peers.ended(now, b, second, false, 0);
@@ -128,7 +134,7 @@ fn a_connection_on_which_nothing_is_heard_is_a_failure() {
     for (number, bound) in [(1, 500), (2, 1000), (3, 2000)] {
         peers.live(now, a, ConnectionId(number));
         peers.ended(now, a, ConnectionId(number), true, bound);
-        peers.want(now, a, Vec::new());
+        connect(&mut peers, now, a, Vec::new());
         assert_eq!(peers.due(now + millis(bound - 1)), None);
         peers.stop_wanting(a);
     }
@@ -139,7 +145,7 @@ fn dials_are_bounded_at_once_and_per_minute() {
     let limits = TransportLimits { dials_at_once: 2, dials_per_minute_per_peer: 3, ..TransportLimits::default() };
     let (mut peers, now) = peers(limits);
     for seed in 1..=5 {
-        peers.want(now, peer(seed), Vec::new());
+        connect(&mut peers, now, peer(seed), Vec::new());
     }
     let dialled = [peers.due(now), peers.due(now), peers.due(now)];
     assert!(dialled[0].is_some() && dialled[1].is_some() && dialled[2].is_none());
@@ -162,6 +168,75 @@ fn dials_are_bounded_at_once_and_per_minute() {
         }
     }
     assert!((4..=6).contains(&dials), "{dials} dials: three at once, three within the minute");
+}
+
+/// A vat names peers that there are not, as many as it likes. Who was met before is dialled all the same.
+#[test]
+fn peers_that_were_never_met_do_not_get_all_dials() {
+    let limits = TransportLimits { dials_at_once: 4, ..TransportLimits::default() };
+    let (mut peers, now) = peers(limits);
+    for seed in 1..=100 {
+        peers.want(now, peer(seed), Vec::new());
+    }
+    let later = now + millis(1);
+    let dialled: Vec<PeerId> = std::iter::from_fn(|| peers.due(later)).collect();
+    assert_eq!((dialled.len(), peers.deadline()), (2, None), "half of the dials, and no others are waited for");
+    let known = [peer(101), peer(102), peer(103)];
+    for known in known {
+        connect(&mut peers, later, known, Vec::new());
+    }
+    assert_eq!(peers.deadline(), Some(later));
+    let at_once: BTreeSet<PeerId> = std::iter::from_fn(|| peers.due(later)).collect();
+    assert!(at_once.len() == 2 && at_once.iter().all(|peer| known.contains(peer)));
+    // From then on who has waited longest is dialled first, whoever it is.
+    assert!(peers.failed(later, dialled[0], 500).is_some());
+    let next = peers.due(later).expect("there is a dial");
+    assert!(!known.contains(&next) && !dialled.contains(&next), "it was due before the third");
+    assert!(peers.failed(later, known[0], 500).or_else(|| peers.failed(later, known[1], 500)).is_some());
+    assert!(peers.due(later).is_some_and(|peer| known.contains(&peer)), "two are dialled that were never met");
+}
+
+#[test]
+fn each_waits_its_turn_and_who_is_named_again_does_not_lose_its_place() {
+    let limits = TransportLimits { dials_at_once: 1, ..TransportLimits::default() };
+    let (mut peers, now) = peers(limits);
+    let all: Vec<PeerId> = (1..=5).map(peer).collect();
+    for (position, who) in (0..).zip(&all) {
+        peers.want(now + millis(position), *who, Vec::new());
+    }
+    let mut at = now + millis(10);
+    let mut turns = Vec::new();
+    for _ in 0..10 {
+        at += millis(1000);
+        peers.want(at, all[3], vec![format!("/memory/{}", turns.len())]);
+        let who = peers.due(at).expect("somebody is due");
+        turns.push(who);
+        peers.failed(at, who, 0);
+    }
+    assert_eq!(turns, [&all[..], &all[..]].concat());
+}
+
+#[test]
+fn who_was_never_met_is_dialled_ever_more_rarely_until_it_is_met() {
+    let (mut peers, now) = peers(TransportLimits::default());
+    let (a, line) = (peer(1), ConnectionId(1));
+    peers.want(now, a, Vec::new());
+    let mut at = now;
+    for bound in [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000, 180_000, 180_000] {
+        assert_eq!(peers.due(at), Some(a));
+        assert_eq!(peers.failed(at, a, bound), Some(millis(bound)));
+        at += millis(bound);
+    }
+    peers.live(at, a, line);
+    peers.heard(at, a);
+    peers.ended(at, a, line, false, 0);
+    // The host may not have noticed.
+    peers.want(at, a, Vec::new());
+    for bound in [500, 1000, 2000, 4000, 8000, 10_000, 10_000] {
+        assert_eq!(peers.due(at), Some(a));
+        assert_eq!(peers.failed(at, a, bound), Some(millis(bound)));
+        at += millis(bound);
+    }
 }
 
 #[test]
@@ -216,10 +291,10 @@ fn strangers_do_not_get_all() {
     assert_eq!(peers.take_stream(now, sought), Ok(()));
     peers.half_open_ended(sought);
     peers.live(now, sought, ConnectionId(7));
-    peers.want(now, wanted, Vec::new());
+    connect(&mut peers, now, wanted, Vec::new());
     assert!(peers.due(now) == Some(wanted) && peers.has_room(wanted));
     // A stranger that is asked for is none any more, and what it has leaves room for another.
-    peers.want(now, peer(1), Vec::new());
+    connect(&mut peers, now, peer(1), Vec::new());
     assert_eq!(peers.take_stream(now, stranger), Ok(()));
     peers.half_open_ended(stranger);
     peers.live(now, stranger, ConnectionId(8));
@@ -245,7 +320,7 @@ fn w_19_who_is_away_is_forgotten() {
     let limits = TransportLimits { idle_peers: 10, ..TransportLimits::default() };
     let (mut peers, now) = peers(limits);
     peers.close(now, peer(100));
-    peers.want(now, peer(101), Vec::new());
+    connect(&mut peers, now, peer(101), Vec::new());
     for seed in 0..50 {
         let _ = peers.take_stream(now + Duration::from_secs(120 * u64::from(seed)), peer(seed));
         peers.half_open_ended(peer(seed));
@@ -260,6 +335,7 @@ fn w_19_who_is_away_is_forgotten() {
 #[derive(Debug, Clone)]
 enum Step {
     Want(u8),
+    Meet(u8),
     StopWanting(u8),
     Due,
     Fail(u8, u64),
@@ -276,6 +352,7 @@ fn step() -> impl Strategy<Value = Step> {
     let who = 0u8..4;
     prop_oneof![
         who.clone().prop_map(Step::Want),
+        who.clone().prop_map(Step::Meet),
         who.clone().prop_map(Step::StopWanting),
         Just(Step::Due),
         (who.clone(), any::<u64>()).prop_map(|(who, chance)| Step::Fail(who, chance)),
@@ -297,7 +374,8 @@ proptest! {
         let ids: Vec<PeerId> = (0..4).map(peer).collect();
         for step in steps {
             match step {
-                Step::Want(who) => peers.want(now, ids[usize::from(who)], Vec::new()),
+                Step::Want(who) => connect(&mut peers, now, ids[usize::from(who)], Vec::new()),
+                Step::Meet(who) => peers.want(now, ids[usize::from(who)], Vec::new()),
                 Step::StopWanting(who) => peers.stop_wanting(ids[usize::from(who)]),
                 Step::Due => { peers.due(now); }
                 Step::Fail(who, chance) => { peers.failed(now, ids[usize::from(who)], chance); }
@@ -311,18 +389,22 @@ proptest! {
                 Step::Open(who) => peers.open(now, ids[usize::from(who)]),
                 Step::Sweep => peers.sweep(now, millis(1)),
             }
-            let waiting: BTreeSet<(Instant, PeerId)> = peers.table.iter().filter_map(|(id, entry)| match entry.wish {
-                Wish::Waiting(at) => Some((at, *id)),
-                _ => None,
-            }).collect();
-            prop_assert_eq!(&waiting, &peers.due, "who waits is on the list, and nobody else");
-            let dialling = peers.table.values().filter(|entry| entry.wish == Wish::Dialling).count();
-            prop_assert_eq!(dialling, peers.dialling);
+            for (queue, acquaintance) in [(&peers.met, Acquaintance::Met), (&peers.never_met, Acquaintance::NeverMet)] {
+                let those = || peers.table.iter().filter(|(_, entry)| entry.acquaintance == acquaintance);
+                let waiting: BTreeSet<(Instant, PeerId)> = those().filter_map(|(id, entry)| match entry.wish {
+                    Wish::Waiting(at) => Some((at, *id)),
+                    _ => None,
+                }).collect();
+                prop_assert_eq!(&waiting, &queue.due, "who waits is on the list, and nobody else");
+                let dialling = those().filter(|(_, entry)| entry.wish == Wish::Dialling).count();
+                prop_assert_eq!(dialling, queue.dialling);
+                // Whoever waits is dialled within the cap, or within the minute in which it was dialled too often.
+                let most = if acquaintance == Acquaintance::Met { 61 } else { 181 };
+                prop_assert!(waiting.iter().all(|(at, _)| *at <= now + Duration::from_secs(most)));
+            }
             let alone = |entry: &Peer| entry.lines.is_empty();
             prop_assert!(!peers.table.values().any(|entry| entry.wish == Wish::OnceAlone && alone(entry)));
-            prop_assert!(dialling <= 2);
-            // Whoever waits is dialled within the cap, or within the minute in which it was dialled too often.
-            prop_assert!(waiting.iter().all(|(at, _)| *at <= now + Duration::from_secs(61)));
+            prop_assert!(peers.met.dialling + peers.never_met.dialling <= 2);
         }
     }
 
