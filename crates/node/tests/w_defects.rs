@@ -143,6 +143,23 @@ fn w_07_no_promise_is_hijacked_and_no_reference_is_a_vats() {
     assert!(script.frames().iter().any(|frame| frame.contains("notify")), "it is still alice's");
 }
 
+/// An answer that can never be processed is consumed, so no other will come: whoever waits for it is told (G12).
+#[test]
+fn w_08_an_answer_that_cannot_be_processed_ends_the_redemption() {
+    for named in ["ro-99", "ro-100"] {
+        let mut script = sturdy();
+        let before = script.offences();
+        let url = OcapUrl { oid: Oid::from_random(&[1; 32]), peer: peer(1), hints: Vec::new() };
+        let request = Request::Redeem { url, me: peer(0), key: "1".into(), request: None };
+        let ticket = script.w.stages[0].ask_later(request);
+        script.w.run_world(0);
+        script.say(&format!(r#""method":"redeemURLReply","params":[true,"1","{named}"]"#));
+        let fate = script.w.stages[0].fate(ticket);
+        assert!(fate.contains("DELIVERY_FAILED") && fate.contains("the peer's answer was refused"), "{named}: {fate}");
+        assert_eq!((script.offences(), script.rows("redemptions")), (before + 1, 0));
+    }
+}
+
 /// A late or invented answer to a redemption changes nothing, and what it names is let go again.
 #[test]
 fn w_08_answers_that_nobody_waits_for_are_let_go() {

@@ -136,3 +136,10 @@ fn a_circle_through_a_promise_that_came_home_is_seen() {
 fn a_peer_that_is_listened_to_again_is_met() {
     hold(&[38515]);
 }
+
+/// Two stores were set back one after the other, so that one named objects that the other had never had, and answered a
+/// redemption with one: the answer was an offence and consumed, and who had redeemed waited for ever.
+#[test]
+fn an_answer_that_cannot_be_processed_ends_the_redemption() {
+    hold(&[54798]);
+}

@@ -49,7 +49,7 @@ pub(crate) enum Numbered {
 
 /// Why a message can never be processed.
 pub(crate) struct Offence {
-    why: String,
+    pub(super) why: String,
     result: Option<RRef>,
 }
 

@@ -140,35 +140,47 @@ impl Ctx<'_, '_> {
         key: &str,
         reply: RedeemReply,
     ) -> Result<Result<(), Offence>, Fault> {
-        let answer = match reply {
-            RedeemReply::Granted(rref @ (RRef::Export(_) | RRef::Import(_))) => {
-                let cursor = self.remote_cursor(remote)?;
-                if let Err(why) = self.check_slots(Speaker { remote, cursor: &cursor }, &[rref])? {
-                    return Ok(Err(super::receiving::offence(why)));
-                }
-                self.has_been_granted(remote, rref)?
-            }
-            RedeemReply::Granted(rref) => {
-                return Ok(Err(super::receiving::offence(format!("{rref} is no object to be redeemed"))));
-            }
-            RedeemReply::Refused(why) => Err(error(&why)),
-        };
+        let answer = self.granted_by(remote, reply)?;
         let row = (remote, key.to_owned());
         let Some(RedemptionRecord { promise, hints }) = self.get::<Redemptions>(&row)? else {
             if defect::broken(Defect::UnknownReplyStops) {
                 return Err(crate::blame::broken("nobody waits for a reply"));
             }
-            return Ok(Ok(()));
+            return Ok(answer.map(|_| ()));
         };
         self.delete::<Redemptions>(&row);
         match answer {
-            Ok(kref) => {
+            Ok(Ok(kref)) => {
                 self.confirm_hints(remote, hints)?;
                 self.settle(promise, false, granted(kref))?;
             }
-            Err(reason) => self.settle(promise, true, reason)?,
+            Ok(Err(reason)) => self.settle(promise, true, reason)?,
+            // The answer is consumed, and there will be no other.
+            Err(offence) => {
+                self.reject(promise, Code::DeliveryFailed, format!("the peer's answer was refused: {}", offence.why))?;
+                return Ok(Err(offence));
+            }
         }
         Ok(Ok(()))
+    }
+
+    /// What an answer grants, or the reason why that is nothing, or why it is no answer.
+    fn granted_by(
+        &mut self,
+        remote: RemoteId,
+        reply: RedeemReply,
+    ) -> Result<Result<Result<KRef, CapData<KRef>>, Offence>, Fault> {
+        Ok(match reply {
+            RedeemReply::Granted(rref @ (RRef::Export(_) | RRef::Import(_))) => {
+                let cursor = self.remote_cursor(remote)?;
+                match self.check_slots(Speaker { remote, cursor: &cursor }, &[rref])? {
+                    Err(why) => Err(super::receiving::offence(why)),
+                    Ok(()) => Ok(self.has_been_granted(remote, rref)?),
+                }
+            }
+            RedeemReply::Granted(rref) => Err(super::receiving::offence(format!("{rref} is no object to be redeemed"))),
+            RedeemReply::Refused(why) => Ok(Err(error(&why))),
+        })
     }
 
     /// What a peer has granted us, or the reason why it is nothing.
