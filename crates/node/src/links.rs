@@ -277,6 +277,10 @@ impl Links {
                 let Some(link) = self.open.get_mut(&connection) else { return Vec::new() };
                 link.bound = Some(Binding { remote, conversation, kind });
                 self.dialling.remove(&link.peer);
+                // A process of the peer that is gone may have said what is held, and a store that was set back says
+                // something else under these numbers. Whatever is pending is said again on a new connection.
+                self.held.remove(&remote);
+                self.stalled.remove(&remote);
                 let heard = self.talks.remove(&remote).map_or(0, |talk| talk.heard);
                 self.talks.insert(remote, Talk::new(connection, kind, first_pending, heard));
                 Vec::new()

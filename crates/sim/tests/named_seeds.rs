@@ -143,3 +143,10 @@ fn a_peer_that_is_listened_to_again_is_met() {
 fn an_answer_that_cannot_be_processed_ends_the_redemption() {
     hold(&[54798]);
 }
+
+/// Messages that came too early were held when the peer's store was set back to a time before their conversation. The two
+/// met in a conversation of the same number, and what was held was taken for what the peer says now.
+#[test]
+fn what_is_held_of_a_peer_ends_with_its_process() {
+    hold(&[56276]);
+}
