@@ -83,6 +83,12 @@ impl Held {
         taken
     }
 
+    /// The peer is met anew, and says again whatever is pending. What has taken effect stays known.
+    pub fn let_go(&mut self) {
+        self.waiting.clear();
+        (self.bytes, self.gap_since) = (0, None);
+    }
+
     /// Messages, and bytes of their frames.
     pub fn size(&self) -> (usize, usize) {
         (self.waiting.len(), self.bytes)

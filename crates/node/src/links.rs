@@ -279,7 +279,7 @@ impl Links {
                 self.dialling.remove(&link.peer);
                 // A process of the peer that is gone may have said what is held, and a store that was set back says
                 // something else under these numbers. Whatever is pending is said again on a new connection.
-                self.held.remove(&remote);
+                self.held(remote).let_go();
                 self.stalled.remove(&remote);
                 let heard = self.talks.remove(&remote).map_or(0, |talk| talk.heard);
                 self.talks.insert(remote, Talk::new(connection, kind, first_pending, heard));
