@@ -43,7 +43,6 @@ pub use heaps::{MakeRuntimes, Runtimes};
 pub use identity::{IdentityError, identity_file, last_peer, load_identity, new_identity};
 pub use look::{LookError, StoreView};
 pub use network::{LinkInfo, NetworkConfig, NetworkInfo, NetworkNews, NetworkSwitch, Way};
-pub use once::SET_BACK_HERE;
 pub use places::{RelayInfo, RelayStanding};
 pub use rest::{ResetReport, RestError, RestingKernel};
 pub use restore::{CutOff, Existing, RestoreError, Restored, restore_store};
@@ -52,6 +51,7 @@ pub use sturdy_node::kernel::{
     Answer, Lasts, LaunchRequest, Notice, OnClose, Patience, PeerInfo, Refused, Request, ServiceInfo, Status,
     SubclusterInfo, URL_ISSUER, URL_REDEEMER, UrlInfo, UrlTerms, UrlUse, VatInfo, VatPhase, WhichUrl,
 };
+pub use sturdy_node::remote::Loss;
 pub use sturdy_store::{PeerKind, RemoteState, UrlUses};
 pub use sturdy_store_sqlite::{make_private_dir, private_file};
 pub use sturdy_transport::{Path as LinePath, Reach, TransportLimits, Wire};

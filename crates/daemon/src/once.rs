@@ -7,17 +7,13 @@ use crate::config::{Report, Reporter};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use sturdy_node::kernel::Notice;
+use sturdy_node::remote::Loss;
 
-/// What the kernel says of a conversation that ended because our own store was set back. It happens while nothing runs in
-/// the store, so to one process once.
-pub const SET_BACK_HERE: &str = "the store of this kernel was set back to an older state";
-
-/// The same reporter, without what was told before.
+/// The same reporter, without what was told before. A store is set back while nothing runs in it, so to one process once.
 pub(crate) fn telling_once(reporter: Reporter) -> Reporter {
     let told = Mutex::new(BTreeSet::new());
     Arc::new(move |report| {
-        if let Report::Notice(Notice::PeerRestarted { remote, why }) = &report
-            && why == SET_BACK_HERE
+        if let Report::Notice(Notice::PeerRestarted { remote, why: Loss::SetBackHere }) = &report
             && !told.lock().unwrap_or_else(PoisonError::into_inner).insert(*remote)
         {
             return;
@@ -35,11 +31,12 @@ mod tests {
     fn only_our_own_loss_is_told_once() {
         let keep = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&keep);
+        let ours = Loss::SetBackHere;
         let reporter = telling_once(Arc::new(move |report| heard.lock().unwrap().push(format!("{report:?}"))));
-        for (number, why) in [(1, SET_BACK_HERE), (1, SET_BACK_HERE), (2, SET_BACK_HERE), (1, "else"), (1, "else")] {
-            reporter(Report::Notice(Notice::PeerRestarted { remote: RemoteId(number), why: why.to_owned() }));
+        for (number, why) in [(1, ours), (1, ours), (2, ours), (1, Loss::Incarnation), (1, Loss::Incarnation)] {
+            reporter(Report::Notice(Notice::PeerRestarted { remote: RemoteId(number), why }));
         }
-        let ours = |report: &&String| report.contains(SET_BACK_HERE);
+        let ours = |report: &&String| report.contains("SetBackHere");
         let keep = keep.lock().unwrap();
         assert_eq!((keep.len(), keep.iter().filter(ours).count()), (4, 2), "{keep:?}");
     }

@@ -23,11 +23,9 @@ fn redact(report: &mut Report) {
             Notice::VatTerminated { name, reason, .. } | Notice::VatFailed { name, reason, .. } => {
                 texts([name, reason]);
             }
-            Notice::PeerOffended { why, .. }
-            | Notice::PeerRestarted { why, .. }
-            | Notice::ConversationRepaired { why, .. } => texts([why]),
+            Notice::PeerOffended { why, .. } | Notice::ConversationRepaired { why, .. } => texts([why]),
             Notice::OneWayLost { reason, .. } => texts([reason]),
-            Notice::SubclusterGone(_) => {}
+            Notice::PeerRestarted { .. } | Notice::SubclusterGone(_) => {}
         },
         Report::Network(news) => match news {
             NetworkNews::NotListening { why: Some(why), .. }
@@ -70,7 +68,6 @@ mod tests {
             Report::Notice(Notice::VatTerminated { vat, name: text(), reason: text() }),
             Report::Notice(Notice::VatFailed { vat, name: text(), reason: text() }),
             Report::Notice(Notice::PeerOffended { remote, why: text() }),
-            Report::Notice(Notice::PeerRestarted { remote, why: text() }),
             Report::Notice(Notice::OneWayLost { target: KRef::Object(ObjectId(1)), reason: text() }),
             Report::Network(NetworkNews::NotListening { address: "/x".into(), why: Some(text()) }),
             Report::Network(NetworkNews::RelayLost { relay: "/x".into(), why: text() }),

@@ -4,7 +4,7 @@ use crate::blame::Refused;
 use crate::control::{Answer, Request, Ticket};
 use crate::remotes::{Garbage, LinkNews};
 use crate::rings::Suspects;
-use sturdy_remote::Side;
+use sturdy_remote::{Loss, Side};
 use sturdy_store::ItemId;
 use sturdy_types::{
     CallId, CapData, ConnectionId, CrankId, Delivery, KRef, Oid, Outcome, RemoteId, RunId, ServiceCallId, SubclusterId,
@@ -138,8 +138,8 @@ pub enum Notice {
     PeerRestarted {
         /// The peer.
         remote: RemoteId,
-        /// How it was noticed.
-        why: String,
+        /// Whose state, and how it was noticed.
+        why: Loss,
     },
     /// The store contradicted itself about a conversation, and was repaired (G7). Whole stores never do.
     ConversationRepaired {

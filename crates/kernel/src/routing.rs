@@ -28,6 +28,7 @@ pub(crate) enum Work {
 
 /// Promises that are followed at most, each fulfilled with the next.
 const CHAIN: u32 = 10_000;
+const TOO_LONG: &str = "too long a chain of promises";
 
 /// What a message to an unsettled promise would wait for.
 enum Waiting {
@@ -71,30 +72,43 @@ impl Ctx<'_, '_> {
     }
 
     fn route(&mut self, target: KRef, message: Message<KRef>) -> Result<(), Fault> {
-        let mut target = target;
-        // A chain of promises, each fulfilled with the next, ends: `settle_now` closes no ring.
-        for visited in 0.. {
-            let id = match target {
-                KRef::Object(id) => return self.route_to_object(id, message),
-                KRef::Promise(id) => id,
-            };
-            match self.get::<Promises>(&id)?.map(|promise| promise.state) {
-                None => return self.splat(target, &message, &deleted(target)),
-                Some(PromiseState::Unresolved { decider: Decider::Remote(remote), .. })
-                    if self.pipelines(remote, id)? =>
-                {
-                    return self.send_to_remote(remote, id.into(), message);
-                }
-                Some(PromiseState::Unresolved { .. }) => return self.park(id, &message),
-                Some(PromiseState::Rejected(reason)) => return self.splat_with(target, &message, reason),
-                Some(PromiseState::Fulfilled(value)) => match extract_single_ref(&value) {
-                    Some(&next) if visited < CHAIN && self.looks_at_one_more() => target = next,
-                    Some(_) => return self.splat(target, &message, &bad_resolution("too long a chain of promises")),
-                    None => return self.splat(target, &message, &bad_resolution("something that is not an object")),
-                },
+        let (id, state) = match self.end_of_chain(target, CHAIN)? {
+            (KRef::Object(id), _) => return self.route_to_object(id, message),
+            (KRef::Promise(id), state) => (id, state),
+        };
+        let target = id.into();
+        match state {
+            None => self.splat(target, &message, &deleted(target)),
+            Some(PromiseState::Unresolved { decider: Decider::Remote(remote), .. })
+                if self.pipelines(remote, id)? =>
+            {
+                self.send_to_remote(remote, target, message)
+            }
+            Some(PromiseState::Unresolved { .. }) => self.park(id, &message),
+            Some(PromiseState::Rejected(reason)) => self.splat_with(target, &message, reason),
+            Some(state) if next_in_chain(Some(&state)).is_some() => {
+                self.splat(target, &message, &bad_resolution(TOO_LONG))
+            }
+            Some(PromiseState::Fulfilled(_)) => {
+                self.splat(target, &message, &bad_resolution("something that is not an object"))
             }
         }
-        unreachable!("the loop returns")
+    }
+
+    /// Follows a chain of promises, each fulfilled with the next: to an object, or to the first promise that is not
+    /// fulfilled with one reference, with its state, if it is there. Where the chain is too long to be followed, to a promise
+    /// that is. Chains end, because `settle_now` closes no ring; a store of an earlier program may hold one.
+    fn end_of_chain(&mut self, kref: KRef, most: u32) -> Result<(KRef, Option<PromiseState>), Fault> {
+        let mut kref = kref;
+        for followed in 0.. {
+            let KRef::Promise(id) = kref else { break };
+            let state = self.get::<Promises>(&id)?.map(|promise| promise.state);
+            match next_in_chain(state.as_ref()) {
+                Some(next) if followed < most && self.looks_at_one_more() => kref = next,
+                _ => return Ok((kref, state)),
+            }
+        }
+        Ok((kref, None))
     }
 
     /// Whether this turn may look at one more step of a chain.
@@ -104,22 +118,11 @@ impl Ctx<'_, '_> {
         left.is_some()
     }
 
-    /// What a reference stands for once every promise on the way is settled; nothing, if the way is too long. (A store of
-    /// an earlier program may hold a ring.)
+    /// What a reference stands for once every promise on the way is settled; nothing, if the way is too long.
     pub(crate) fn leads_to(&mut self, kref: KRef) -> Result<Option<KRef>, Fault> {
-        let mut kref = kref;
-        for _ in 0..CHAIN {
-            let KRef::Promise(id) = kref else { return Ok(Some(kref)) };
-            let Some(PromiseState::Fulfilled(value)) = self.get::<Promises>(&id)?.map(|promise| promise.state) else {
-                return Ok(Some(kref));
-            };
-            let Some(&next) = extract_single_ref(&value) else { return Ok(Some(kref)) };
-            if !self.looks_at_one_more() {
-                break;
-            }
-            kref = next;
-        }
-        Ok(None)
+        // Whoever is to lead to this one leads one step farther.
+        let (end, state) = self.end_of_chain(kref, CHAIN - 1)?;
+        Ok(Some(end).filter(|_| next_in_chain(state.as_ref()).is_none()))
     }
 
     /// Why a promise cannot be fulfilled with this value, if it cannot: it would stand for itself in the end. No vat and no
@@ -132,7 +135,7 @@ impl Ctx<'_, '_> {
         let Some(next) = next else { return Ok(None) };
         Ok(match self.leads_to(next)? {
             Some(last) if last == KRef::Promise(id) => Some(bad_resolution("what stands for itself")),
-            None => Some(bad_resolution("too long a chain of promises")),
+            None => Some(bad_resolution(TOO_LONG)),
             Some(_) => None,
         })
     }
@@ -274,6 +277,11 @@ impl Ctx<'_, '_> {
         // turn ends, after everything on its way has arrived.
         self.release_message(message)
     }
+}
+
+/// What a promise is fulfilled with, if that is one reference.
+fn next_in_chain(state: Option<&PromiseState>) -> Option<KRef> {
+    if let Some(PromiseState::Fulfilled(value)) = state { extract_single_ref(value).copied() } else { None }
 }
 
 fn promise(kref: KRef) -> Option<PromiseId> {

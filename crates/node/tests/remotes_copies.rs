@@ -24,7 +24,7 @@ fn two() -> Worlds {
 fn restarts(w: &Worlds, world: usize) -> Vec<String> {
     let notices = w.stages[world].notices.iter();
     let whys = notices.filter_map(|notice| match notice {
-        Notice::PeerRestarted { why, .. } => Some(why.clone()),
+        Notice::PeerRestarted { why, .. } => Some(why.to_string()),
         _ => None,
     });
     whys.collect()

@@ -12,6 +12,7 @@
 use crate::history::{Histories, History};
 use crate::sequence::Position;
 use std::cmp::Ordering;
+use std::fmt;
 
 /// What is durable here about the peer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -162,6 +163,16 @@ pub enum Loss {
     PeerSetBack,
     /// The numbers show that our own store was set back behind our back.
     SetBackHere,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Incarnation => "the peer has lost its state",
+            Self::PeerSetBack => "the peer's store was set back to an older state",
+            Self::SetBackHere => "the store of this kernel was set back to an older state",
+        })
+    }
 }
 
 /// Decides what a handshake means. When a dialler's verdict leads to another conversation than the listener answered

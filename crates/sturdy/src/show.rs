@@ -2,19 +2,17 @@
 
 use std::fmt::Write as _;
 use sturdy_daemon::{
-    LinePath, LogLevel, NetworkNews, Notice, Report, SET_BACK_HERE, Stats, Status, SubclusterInfo, VatInfo, VatPhase,
-    Way, Wire,
+    LinePath, LogLevel, Loss, NetworkNews, Notice, Report, Stats, Status, SubclusterInfo, VatInfo, VatPhase, Way, Wire,
 };
 use sturdy_smallcaps::display::pretty;
 use sturdy_smallcaps::{Value, decode};
+use sturdy_transport::TOO_NEAR;
 use sturdy_types::{CapData, KRef, RemoteId, redact_urls};
 
 /// Of a word that is longer than this, the beginning and the end are shown.
 const LONGEST_WORD: usize = 300;
 /// So much of each.
 const WORD_END: usize = 40;
-/// What the transport says of an address that it does not dial.
-const TOO_NEAR: &str = "is not to be dialled on the word of others";
 
 /// Text from a vat: what would steer a terminal is made visible, line breaks stay.
 pub fn tame(text: &str) -> String {
@@ -98,7 +96,7 @@ pub fn report(report: &Report) -> Option<String> {
         Report::Notice(Notice::PeerOffended { remote, why }) => {
             Some(format!("peer {remote} sent what can never be processed: {}", tame(why)))
         }
-        Report::Notice(Notice::PeerRestarted { remote, why }) => Some(restarted(*remote, why)),
+        Report::Notice(Notice::PeerRestarted { remote, why }) => Some(restarted(*remote, *why)),
         Report::Notice(Notice::ConversationRepaired { remote, why }) => {
             Some(format!("what the store knew of the conversation with peer {remote} was repaired: {}", tame(why)))
         }
@@ -118,16 +116,13 @@ pub fn report(report: &Report) -> Option<String> {
 }
 
 /// Whose state was lost, as the kernel has found it.
-fn restarted(remote: RemoteId, why: &str) -> String {
-    if why == SET_BACK_HERE {
-        return format!("{why}; what was under way with peer {remote} was rejected");
-    }
-    match why.strip_prefix("the peer") {
-        Some(what) => format!("peer {remote}{}, and what depended on it was rejected", tame(what)),
-        None => format!(
-            "the conversation with peer {remote} has ended, and what depended on it was rejected: {}",
-            tame(why)
-        ),
+fn restarted(remote: RemoteId, why: Loss) -> String {
+    match why {
+        Loss::SetBackHere => format!("{why}; what was under way with peer {remote} was rejected"),
+        Loss::Incarnation => format!("peer {remote} has lost its state, and what depended on it was rejected"),
+        Loss::PeerSetBack => {
+            format!("peer {remote}'s store was set back to an older state, and what depended on it was rejected")
+        }
     }
 }
 
@@ -253,10 +248,12 @@ mod tests {
     #[test]
     fn it_is_told_whose_state_was_lost() {
         for (why, told) in [
-            (SET_BACK_HERE, "the store of this kernel was set back to an older state; what was under way with peer r1"),
-            ("the peer has lost its state", "peer r1 has lost its state, and what"),
-            ("the peer's store was set back", "peer r1's store was set back, and what"),
-            ("else", "the conversation with peer r1 has ended, and what"),
+            (
+                Loss::SetBackHere,
+                "the store of this kernel was set back to an older state; what was under way with peer r1",
+            ),
+            (Loss::Incarnation, "peer r1 has lost its state, and what"),
+            (Loss::PeerSetBack, "peer r1's store was set back to an older state, and what"),
         ] {
             assert!(restarted(RemoteId(1), why).starts_with(told), "{}", restarted(RemoteId(1), why));
         }

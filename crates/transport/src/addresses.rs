@@ -41,6 +41,9 @@ impl Reach {
     }
 }
 
+/// What is said of an address that is nearer than permitted: something can be done about that.
+pub const TOO_NEAR: &str = "is not to be dialled on the word of others";
+
 /// Why a hint is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -58,7 +61,7 @@ pub enum HintRefused {
     #[error("`{0}` leads through more than one relay")]
     NestedRelays(String),
     /// It is nearer than permitted.
-    #[error("`{0}` is not to be dialled on the word of others: it is {1}")]
+    #[error("`{0}` {TOO_NEAR}: it is {1}")]
     TooNear(String, &'static str),
 }
 
@@ -89,6 +92,20 @@ impl Place {
             Self::Host => "on this host",
             Self::Nowhere => "no address of a host",
         }
+    }
+}
+
+/// The host and the port that `address` begins with.
+pub(crate) fn socket(address: &Multiaddr) -> Option<(IpAddr, u16)> {
+    let mut parts = address.iter();
+    let ip = match parts.next()? {
+        Protocol::Ip4(ip) => IpAddr::V4(ip),
+        Protocol::Ip6(ip) => IpAddr::V6(ip),
+        _ => return None,
+    };
+    match parts.next()? {
+        Protocol::Tcp(port) | Protocol::Udp(port) => Some((ip, port)),
+        _ => None,
     }
 }
 

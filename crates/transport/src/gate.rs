@@ -3,11 +3,10 @@
 //!
 //! What always holds: a refused dial opens no socket. Relays that were configured here are let through.
 
-use crate::addresses::{Reach, place};
+use crate::addresses::{Reach, place, socket};
 use futures::future::{BoxFuture, FutureExt};
 use libp2p::Multiaddr;
 use libp2p::core::transport::{DialOpts, ListenerId, Transport, TransportError, TransportEvent};
-use libp2p::multiaddr::Protocol;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
@@ -31,19 +30,6 @@ impl Rules {
     pub(crate) fn permit(&self, address: &Multiaddr) -> bool {
         socket(address).is_some_and(|socket| self.always.contains(&socket))
             || place(address).is_some_and(|place| place.is_within(self.reach))
-    }
-}
-
-fn socket(address: &Multiaddr) -> Option<(IpAddr, u16)> {
-    let mut parts = address.iter();
-    let ip = match parts.next()? {
-        Protocol::Ip4(ip) => IpAddr::V4(ip),
-        Protocol::Ip6(ip) => IpAddr::V6(ip),
-        _ => return None,
-    };
-    match parts.next()? {
-        Protocol::Tcp(port) | Protocol::Udp(port) => Some((ip, port)),
-        _ => None,
     }
 }
 

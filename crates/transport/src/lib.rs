@@ -30,7 +30,7 @@ mod strip;
 mod swarm;
 mod wake;
 
-pub use addresses::{HintRefused, MAX_HINT_BYTES, MAX_HINTS_PER_PEER, Reach};
+pub use addresses::{HintRefused, MAX_HINT_BYTES, MAX_HINTS_PER_PEER, Reach, TOO_NEAR};
 pub use config::{Protocols, TransportConfig, TransportLimits};
 pub use event::{Event, Events, Gone, Path, Side, Wire};
 pub use found::{MAX_KEPT, keep_addresses};

@@ -4,6 +4,7 @@
 //! the system to share TCP ports, so that dials may leave from them; two kernels would both listen, and each would get some
 //! of the other's calls.
 
+use crate::addresses::socket;
 use crate::causes;
 use crate::start::StartError;
 use libp2p::Multiaddr;
@@ -11,7 +12,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, Swarm};
 use socket2::{Domain, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Listens on this address as well.
 pub(crate) fn listen_on<B: NetworkBehaviour>(swarm: &mut Swarm<B>, address: &Multiaddr) -> Result<(), StartError> {
@@ -23,16 +24,8 @@ pub(crate) fn listen_on<B: NetworkBehaviour>(swarm: &mut Swarm<B>, address: &Mul
 
 /// The TCP port that is asked for, unless any will do.
 fn fixed(address: &Multiaddr) -> Option<SocketAddr> {
-    let mut parts = address.iter();
-    let ip = match parts.next()? {
-        Protocol::Ip4(ip) => IpAddr::V4(ip),
-        Protocol::Ip6(ip) => IpAddr::V6(ip),
-        _ => return None,
-    };
-    match parts.next()? {
-        Protocol::Tcp(port) if port != 0 => Some(SocketAddr::new(ip, port)),
-        _ => None,
-    }
+    let is_tcp = matches!(address.iter().nth(1), Some(Protocol::Tcp(_)));
+    socket(address).filter(|(_, port)| is_tcp && *port != 0).map(SocketAddr::from)
 }
 
 /// Takes the port as libp2p does, but without sharing it, and lets go of it again. Nobody can connect meanwhile.

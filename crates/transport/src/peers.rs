@@ -315,13 +315,15 @@ impl Peers {
 
     /// Strangers can make as many identities as they like: they never get all that there is.
     fn may_have_more(&self, peer: PeerId) -> MayHaveMore {
-        let (limits, rest) = (&self.limits, TransportLimits::for_strangers);
-        let count = |of: fn(&Peer) -> usize, who: fn(&Peer) -> bool| -> usize {
-            self.table.values().filter(|entry| who(entry)).map(of).sum()
-        };
+        let limits = &self.limits;
+        let is_asked = self.table.get(&peer).is_some_and(|entry| entry.asked);
         let below = |of: fn(&Peer) -> usize, limit: usize| {
-            let is_asked = self.table.get(&peer).is_some_and(|entry| entry.asked);
-            count(of, |_| true) < limit && (is_asked || count(of, |entry| !entry.asked) < rest(limit))
+            let (mut all, mut of_strangers) = (0, 0);
+            for entry in self.table.values() {
+                all += of(entry);
+                of_strangers += if entry.asked { 0 } else { of(entry) };
+            }
+            all < limit && (is_asked || of_strangers < TransportLimits::for_strangers(limit))
         };
         let has_place = self.table.contains_key(&peer) || self.table.len() <= limits.idle_peers + limits.connections;
         MayHaveMore {

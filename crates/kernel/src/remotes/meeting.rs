@@ -172,13 +172,8 @@ impl Ctx<'_, '_> {
                 Ok(())
             }
             Verdict::StateLost { conversation, why } => {
-                let said = match why {
-                    Loss::Incarnation => "the peer has lost its state",
-                    Loss::PeerSetBack => "the peer's store was set back to an older state",
-                    Loss::SetBackHere => "the store of this kernel was set back to an older state",
-                };
-                self.notice(Notice::PeerRestarted { remote, why: said.into() });
-                self.end_conversation(remote, conversation, Leaves::Nothing, Code::PeerRestarted, said)?;
+                self.notice(Notice::PeerRestarted { remote, why });
+                self.end_conversation(remote, conversation, Leaves::Nothing, Code::PeerRestarted, &why.to_string())?;
                 self.change_remote(remote, |cursor| {
                     cursor.recorded = false;
                     // What this life of the peer has said stays known: it may be set back to the same past again.

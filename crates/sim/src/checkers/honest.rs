@@ -47,11 +47,13 @@ impl Checker for Honest {
                 self.excused.insert(kernel);
                 return Ok(());
             }
-            Seen::Outer(Effect::Notice(Notice::PeerRestarted { remote, why })) => (remote, why),
+            Seen::Outer(Effect::Notice(Notice::PeerRestarted { remote, why })) => (remote, why.to_string()),
             Seen::Outer(Effect::Notice(Notice::PeerOffended { why, .. })) if why.contains(GARBLED) => {
                 return Ok(());
             }
-            Seen::Outer(Effect::Notice(Notice::PeerOffended { remote, why })) if !self.low_limits => (remote, why),
+            Seen::Outer(Effect::Notice(Notice::PeerOffended { remote, why })) if !self.low_limits => {
+                (remote, why.clone())
+            }
             _ => return Ok(()),
         };
         let store = machines.get(kernel).and_then(Machine::node).map(sturdy_node::Node::store);
