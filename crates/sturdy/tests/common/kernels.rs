@@ -177,7 +177,8 @@ impl Kernel {
         }
     }
 
-    fn of(mut command: Command) -> Self {
+    /// The process that this command begins.
+    pub fn of(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (results, notes) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
@@ -271,7 +272,8 @@ impl Kernel {
         self.noted.join("\n")
     }
 
-    fn line(&mut self) -> String {
+    /// The next line of its output.
+    pub fn line(&mut self) -> String {
         match self.results.recv_timeout(HANG) {
             Ok(line) => {
                 self.heard.push(line.clone());
