@@ -58,8 +58,9 @@ struct Refusal {
     text: String,
 }
 
-/// What is to be done with a message of a stranger.
-#[derive(Debug, PartialEq, Eq)]
+/// What is to be done with a message of a stranger. Only tests can print it: it may hold a URL, which is a secret (L14).
+#[derive(PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub enum StrangerHeard {
     /// Say this.
     Say(String),
