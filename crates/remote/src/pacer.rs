@@ -334,7 +334,69 @@ mod tests {
         assert_eq!(pacer.round_trip_ms(), Some(now), "number 3 was sent once, so its round trip counts");
     }
 
+    /// How long the first message after these round trips may stay unanswered before it is repeated.
+    fn patience_after(trips: &[u64]) -> (Pacer, Millis) {
+        let (mut pacer, mut now) = (pacer(), 0);
+        for (seq, trip) in (1..).zip(trips) {
+            pacer.sent(now, seq, 10, Carried::Less);
+            now += trip;
+            pacer.acknowledged(now, seq);
+        }
+        let last = pacer.next_unsent();
+        pacer.sent(now, last, 10, Carried::Less);
+        let patience = pacer.deadline().expect("something is on the wire") - now;
+        (pacer, patience)
+    }
+
+    #[test]
+    fn the_time_until_a_repetition_follows_the_round_trip() {
+        let limits = PacerLimits::default();
+        let after = |trips: &[u64]| patience_after(trips).1;
+        assert_eq!(after(&[]), limits.timeout_first_ms, "nothing was measured");
+        // A first trip may be an outlier: three times as long. What is steady is known better.
+        assert_eq!((after(&[400]), after(&[400; 30])), (1_200, 410));
+        assert_eq!((after(&[3_000]), after(&[3_000; 30])), (9_000, 3_010));
+        assert_eq!((after(&[1]), after(&[1; 30])), (limits.timeout_min_ms, limits.timeout_min_ms));
+        assert_eq!(after(&[50_000; 2]), limits.timeout_max_ms);
+        let uneven: Vec<u64> = [300, 500].repeat(30);
+        assert!(after(&uneven) > 600, "as long on average as 400, and less certain: {}", after(&uneven));
+        let follows = |from: u64, to: u64| after(&[vec![from; 30], vec![to; 60]].concat());
+        assert_eq!(follows(3_000, 20), limits.timeout_min_ms, "a way that became short");
+        assert!((2_990..3_100).contains(&follows(20, 3_000)), "a way that became long: {}", follows(20, 3_000));
+    }
+
+    #[test]
+    fn patience_grows_from_the_measured_round_trip_and_repetitions_measure_nothing() {
+        let (mut pacer, patience) = patience_after(&[400; 30]);
+        let (last, mut now) = (pacer.next_unsent() - 1, pacer.deadline().unwrap());
+        for doubled in [820, 1_640, 3_280] {
+            assert_eq!(pacer.on_time(now), [Speak::Message(last)]);
+            pacer.sent(now, last, 10, Carried::Less);
+            assert_eq!(pacer.deadline().unwrap() - now, doubled);
+            now += doubled;
+        }
+        // Which of its copies this answers, nobody knows (Karn's rule).
+        pacer.acknowledged(now + 50_000, last);
+        assert_eq!(pacer.round_trip_ms(), Some(400));
+        pacer.sent(now + 50_000, last + 1, 10, Carried::Less);
+        assert_eq!(pacer.deadline(), Some(now + 50_000 + patience), "progress ends the patience");
+    }
+
     proptest! {
+        #[test]
+        fn steady_round_trips_are_the_timeout_between_floor_and_cap(trip in 0u64..100_000) {
+            let limits = PacerLimits::default();
+            let (_, patience) = patience_after(&[trip; 60]);
+            prop_assert_eq!(patience, (trip + 10).clamp(limits.timeout_min_ms, limits.timeout_max_ms));
+        }
+
+        #[test]
+        fn no_round_trip_makes_the_timeout_leave_its_bounds(trips in proptest::collection::vec(0u64..1 << 40, 0..40)) {
+            let limits = PacerLimits::default();
+            let (_, patience) = patience_after(&trips);
+            prop_assert!((limits.timeout_min_ms..=limits.timeout_max_ms).contains(&patience));
+        }
+
         /// Whatever is sent, lost and acknowledged: numbers go out in order, and as long as something is on the wire
         /// the timer runs.
         #[test]
