@@ -13,6 +13,7 @@ export function buildRootObject(_vatPowers, _parameters, baggage) {
     baggage.init('disorder', 0);
   }
   let waiting = [];
+  const unanswered = [];
 
   const pay = (count, amount, send = E) => {
     const peer = baggage.get('peer');
@@ -21,6 +22,8 @@ export function buildRootObject(_vatPowers, _parameters, baggage) {
     baggage.set('balance', baggage.get('balance') - count * amount);
     return Array.from({ length: count }, (_, i) => send(peer).deposit(sent + i + 1, amount));
   };
+
+  const outcome = paid => E.when(paid, () => 'paid', reason => reason.message);
 
   const bank = makeDefaultExo('Bank', {
     bootstrap() {},
@@ -44,12 +47,34 @@ export function buildRootObject(_vatPowers, _parameters, baggage) {
 
     // Pays and does not wait: `outcomes` tells how it went.
     begin(count) {
-      waiting = pay(count, 1).map(paid => E.when(paid, () => 'paid', reason => reason.message));
+      waiting.push(...pay(count, 1).map(outcome));
       return count;
     },
 
+    // Asks for what is not answered before the other side is told to; returns once all of it was heard there.
+    async linger(count) {
+      const peer = baggage.get('peer');
+      waiting.push(...Array.from({ length: count }, () => outcome(E(peer).later())));
+      await E(peer).books();
+      return count;
+    },
+
+    // Of everything that was begun since this was asked last, in order.
     outcomes() {
-      return Promise.all(waiting);
+      const all = Promise.all(waiting);
+      waiting = [];
+      return all;
+    },
+
+    later() {
+      return new Promise(resolve => unanswered.push(resolve));
+    },
+
+    // Answers what waits; tells how much it was.
+    release() {
+      const answered = unanswered.splice(0);
+      answered.forEach(resolve => resolve('late'));
+      return answered.length;
     },
 
     deposit(number, amount) {

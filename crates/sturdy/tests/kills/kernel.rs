@@ -32,6 +32,8 @@ struct Process {
     told: Arc<Mutex<String>>,
     /// Lines that were said and not answered.
     unanswered: usize,
+    /// Whether a line was refused, which its exit status then says.
+    refused: bool,
 }
 
 impl Process {
@@ -50,10 +52,6 @@ impl Kernel {
         // Free now, and each start of the kernel takes the same one again.
         let port = TcpListener::bind((HOST, 0)).unwrap().local_addr().unwrap().port();
         Self { name, home: folder.join(name), port, peer: String::new(), process: None }
-    }
-
-    pub fn home(&self) -> &Path {
-        &self.home
     }
 
     pub fn peer(&self) -> &str {
@@ -82,7 +80,7 @@ impl Kernel {
                 keep.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        self.process = Some(Process { child, answers, told, unanswered: 0 });
+        self.process = Some(Process { child, answers, told, unanswered: 0, refused: false });
     }
 
     fn process(&mut self) -> &mut Process {
@@ -96,16 +94,28 @@ impl Kernel {
         process.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    fn hear(&mut self) -> Value {
+    fn next(&mut self) -> Value {
         let name = self.name;
         let process = self.process();
         let Ok(line) = process.answers.recv_timeout(PATIENCE) else {
             panic!("{name} has ended or hangs");
         };
         process.unanswered -= 1;
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(answer["ok"], true, "{name}: {answer}");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn hear(&mut self) -> Value {
+        let answer = self.next();
+        assert_eq!(answer["ok"], true, "{}: {answer}", self.name);
         answer["value"].clone()
+    }
+
+    /// Why the next line was not done.
+    pub fn refusal(&mut self) -> String {
+        let answer = self.next();
+        assert_eq!(answer["ok"], false, "{}: {answer}", self.name);
+        self.process().refused = true;
+        answer["message"].as_str().unwrap().to_owned()
     }
 
     /// The answer to the next line; tells that it was one.
@@ -135,11 +145,32 @@ impl Kernel {
         process.child.wait().unwrap();
     }
 
+    /// It takes nothing in any more; what is said to it waits in sockets.
+    pub fn freeze(&mut self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&mut self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&mut self, signal: &str) {
+        let id = self.process().child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// What it knew is gone; who it is lies beside the store.
+    pub fn lose_store(&mut self) {
+        assert!(self.process.is_none(), "{} runs", self.name);
+        std::fs::remove_dir_all(self.home.join("store")).unwrap();
+    }
+
     /// Ends its input, and looks at what it leaves.
     pub fn end(&mut self) {
         let mut process = self.process.take().expect("it runs");
         drop(process.child.stdin.take());
-        assert!(process.child.wait().unwrap().success(), "{}", process.told.lock().unwrap());
+        let ended = process.child.wait().unwrap();
+        assert_eq!(ended.code(), Some(i32::from(process.refused)), "{ended}: {}", process.told.lock().unwrap());
         let mut check = Command::new(env!("CARGO_BIN_EXE_sturdy"));
         let check = check.args(["store", "check", "--home"]).arg(&self.home).output().unwrap();
         assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
@@ -205,6 +236,19 @@ impl Two {
         assert_eq!((&a["sent"], &b["sent"]), (&b["received"], &a["received"]), "lost or repeated: {a} {b}");
         assert_eq!((number(&a, "disorder"), number(&b, "disorder")), (0, 0), "out of order: {a} {b}");
         self.paid = number(&a, "sent") + number(&b, "sent");
+    }
+
+    /// Money moves both ways again after one side has lost its store and they have met anew. Of what was counted before,
+    /// only one side knows.
+    pub fn resume(&mut self) {
+        self.join();
+        let balances = |two: &mut Self| {
+            [&mut two.a, &mut two.b].map(|kernel| kernel.ask("bank.books()")["balance"].as_u64().unwrap())
+        };
+        let before = balances(self);
+        assert_eq!(self.a.ask("bank.pay(7, 2)"), 7);
+        assert_eq!(self.b.ask("bank.pay(3, 5)"), 3);
+        assert_eq!(balances(self), [before[0] + 1, before[1] - 1]);
     }
 
     /// Everything is acknowledged soon, nothing waits any more, and the stores are sound.

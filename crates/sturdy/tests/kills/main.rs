@@ -91,7 +91,7 @@ fn whoever_waits_for_a_kernel_that_lost_its_store_is_told() {
     let mut two = Two::start();
     two.b.kill();
     assert_eq!(two.a.ask("bank.begin(20)"), 20);
-    std::fs::remove_dir_all(two.b.home().join("store")).unwrap();
+    two.b.lose_store();
     let peer = two.b.peer().to_owned();
     two.b.restart();
     let outcomes = two.a.ask("bank.outcomes()");
@@ -114,6 +114,92 @@ fn whoever_waits_for_a_kernel_that_lost_its_store_is_told() {
     assert_eq!(two.b.ask("bank.books()")["balance"], 1_000_000);
     for kernel in [&mut two.a, &mut two.b] {
         Kernel::end(kernel);
+    }
+}
+
+/// What `outcomes` of a kernel tells, as texts.
+fn outcomes(kernel: &mut Kernel) -> Vec<String> {
+    serde_json::from_value(kernel.ask("bank.outcomes()")).unwrap()
+}
+
+/// Number `what` of its books.
+fn booked(kernel: &mut Kernel, what: &str) -> u64 {
+    kernel.ask("bank.books()")[what].as_u64().unwrap()
+}
+
+/// Money moves both ways, and each has heard five calls of the other that it does not answer.
+fn two_under_load() -> Two {
+    let mut two = Two::start();
+    for kernel in [&mut two.a, &mut two.b] {
+        assert_eq!(kernel.ask("bank.linger(5)"), 5);
+    }
+    for kernel in [&mut two.a, &mut two.b] {
+        assert_eq!(kernel.ask("bank.begin(300)"), 300);
+    }
+    two
+}
+
+#[test]
+fn a_store_that_is_lost_while_money_moves_is_told_to_everybody_who_waits() {
+    let mut chance = Chance::new();
+    for _ in 0..2 {
+        let mut two = two_under_load();
+        wait_busily(Duration::from_micros(chance.below(LIFE_US)));
+        // Of these it takes nothing in; a line of the prompt waits for them, too.
+        two.b.freeze();
+        assert_eq!(two.a.ask("bank.begin(50)"), 50);
+        two.a.say("bank.pay(7, 2)");
+        two.b.kill();
+        two.b.lose_store();
+        two.b.restart();
+        let told = two.a.refusal();
+        assert!(told.contains("PEER_RESTARTED"), "{told}");
+        let told = outcomes(&mut two.a);
+        assert_eq!(told.len(), 5 + 300 + 50);
+        let is_lost = |outcome: &String| outcome.contains("PEER_RESTARTED");
+        assert!(told[..5].iter().all(is_lost), "heard and not answered: {told:?}");
+        let paid = told[5..].iter().take_while(|outcome| *outcome == "paid").count();
+        assert!(paid <= 300 && told[5 + paid..].iter().all(is_lost), "after {paid} payments: {told:?}");
+        // A's own books are right: what it was paid took effect once and in order, what it has paid is gone.
+        let books = two.a.ask("bank.books()");
+        let received = books["received"].as_u64().unwrap();
+        assert_eq!(books["balance"], 1_000_000 - 350 - 7 * 2 + received, "{books}");
+        assert_eq!((&books["sent"], &books["disorder"]), (&357.into(), &0.into()), "{books}");
+        // Whom it would answer now is gone.
+        assert_eq!(two.a.ask("bank.release()"), 5);
+        two.resume();
+        two.end();
+    }
+}
+
+#[test]
+fn whoever_serves_a_kernel_that_loses_its_store_goes_on() {
+    let mut chance = Chance::new();
+    for _ in 0..2 {
+        let mut two = two_under_load();
+        wait_busily(Duration::from_micros(chance.below(LIFE_US)));
+        // The caller is lost; what it said last lies in sockets and is read before anybody is told.
+        two.b.freeze();
+        assert_eq!(two.a.ask("bank.begin(50)"), 50);
+        two.a.kill();
+        two.a.lose_store();
+        two.a.restart();
+        two.b.thaw();
+        // What B waits for is told.
+        let told = outcomes(&mut two.b);
+        let paid = told[5..].iter().take_while(|outcome| *outcome == "paid").count();
+        let is_lost = |outcome: &String| outcome.contains("PEER_RESTARTED");
+        assert!(told.len() == 305 && told[..5].iter().all(is_lost), "heard and not answered: {told:?}");
+        assert!(told[5 + paid..].iter().all(is_lost), "after {paid} payments: {told:?}");
+        // What A has paid has taken effect once and in order, as far as it came.
+        let received = booked(&mut two.b, "received");
+        assert!(received <= 350, "{received}");
+        assert_eq!((booked(&mut two.b, "balance"), booked(&mut two.b, "disorder")), (1_000_000 - 300 + received, 0));
+        // Nobody hears these answers.
+        assert_eq!(two.b.ask("bank.release()"), 5);
+        two.resume();
+        assert_eq!(booked(&mut two.a, "sent"), 7, "A begins anew");
+        two.end();
     }
 }
 
