@@ -12,7 +12,14 @@ use sturdy_vat_js::JsRuntime;
 
 const VAT: &str = r"
 import { Far } from '@endo/far';
-export const buildRootObject = () => Far('root', { bootstrap: () => {}, ping: () => 1, take: text => text.length });
+let counted = 0;
+export const buildRootObject = () => Far('root', {
+  bootstrap: () => {},
+  ping: () => 1,
+  take: text => text.length,
+  count: () => { counted += 1; },
+  counted: () => counted,
+});
 ";
 
 struct Silent;

@@ -1,7 +1,8 @@
 //! What Sturdy costs: one table, medians of several runs. `cargo run --release -p sturdy-bench [-- --quick] [--json]`.
 //!
 //! Everything runs in one thread: the node, its store, and the vats, as the daemon's loop runs them, without the
-//! daemon. What a disk can do is measured in the same run and the same directory (`probe`).
+//! daemon. What a disk can do is measured in the same run and the same directory (`probe`). A number that is not what it
+//! must be makes the program fail, once everything has been measured and told.
 
 // Counts become rates; nothing here comes near 2^52.
 #![allow(clippy::cast_precision_loss)]
@@ -58,7 +59,11 @@ fn main() -> ExitCode {
         network::measure(&mut report, dir.path(), after("--part").map(String::as_str));
     }
     println!("{}", if has("--json") { report.json() } else { report.table() });
-    ExitCode::SUCCESS
+    let missed = report.missed();
+    for line in &missed {
+        eprintln!("missed: {line}");
+    }
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What the other process of `network` does, until its input ends.
@@ -66,13 +71,15 @@ fn play(role: &str, dir: &str, port: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("the system gives threads");
     let say = |line: &str| println!("{line}");
-    let until_told = || std::io::stdin().lines().for_each(drop);
     if role == "--echo" {
         runtime.spawn(raw::echo(say));
-        until_told();
+        std::io::stdin().lines().for_each(drop);
     } else {
         let kernel = runtime.block_on(peers::called(std::path::Path::new(dir), port, say));
-        until_told();
+        // Each line asks what the store has written so far.
+        for _asked in std::io::stdin().lines() {
+            println!("{}", peers::to_line(runtime.block_on(kernel.written())));
+        }
         runtime.block_on(kernel.stop());
     }
 }

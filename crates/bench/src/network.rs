@@ -6,7 +6,7 @@ use crate::javascript::resident_mib_of;
 use crate::peers::{Kernel, Other, calls_in_flight, one_after_another, pending, wait_until};
 use crate::probe::{appends_per_second, mebibytes_per_second};
 use crate::raw;
-use crate::report::{Report, Target, median};
+use crate::report::{Report, Target, median, thousands};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use sturdy_types::KRef;
@@ -56,22 +56,25 @@ fn calls(report: &mut Report, runtime: &Runtime, dir: &Path) -> f64 {
     let target = runtime.block_on(kernel.redeem(&other.said));
     let (count, rounds) = (report.choose(10_000, 50_000), report.rounds());
     let mut rates = Vec::new();
-    let before = runtime.block_on(kernel.written());
+    let before = (runtime.block_on(kernel.written()), other.written());
     let computed = || (raw::ticks(std::process::id()), raw::ticks(other.id()));
     let from = computed();
     for _ in 0..rounds {
         rates.push(runtime.block_on(calls_in_flight(&kernel, target, count, 1_000)));
     }
-    let (after, to) = (runtime.block_on(kernel.written()), computed());
+    let to = computed();
+    let after = (runtime.block_on(kernel.written()), other.written());
     let each = |from: u64, to: u64| (to - from) as f64 / (count * rounds) as f64;
     let rate = median(rates);
     report.add("1000 calls in flight", rate, "calls/s", Target::AtLeast(5_000.0));
-    let rows = each(before.keys_written, after.keys_written);
-    report.add("1000 calls in flight: rows written by the caller", rows, "rows/call", Target::Told);
-    let bytes = each(before.bytes_written, after.bytes_written);
-    report.add("1000 calls in flight: bytes of them", bytes, "bytes/call", Target::Told);
-    let group = 1.0 / each(before.commits, after.commits);
-    report.add("1000 calls in flight: calls per commit of the caller", group, "calls", Target::Told);
+    for (side, before, after) in [("caller", before.0, after.0), ("called", before.1, after.1)] {
+        let mut told = |what: &str, value: f64, unit: &'static str| {
+            report.add(format!("1000 calls in flight: {what} the {side}"), value, unit, Target::Told);
+        };
+        told("rows written by", each(before.keys_written, after.keys_written), "rows/call");
+        told("bytes of the rows of", each(before.bytes_written, after.bytes_written), "bytes/call");
+        told("calls per commit of", 1.0 / each(before.commits, after.commits), "calls/commit");
+    }
     // A tick is a hundredth of a second. All threads, the system's part included.
     report.add("1000 calls in flight: computing of the caller", each(from.0, to.0) * 1e4, "µs/call", Target::Told);
     report.add("1000 calls in flight: computing of the called", each(from.1, to.1) * 1e4, "µs/call", Target::Told);
@@ -81,7 +84,7 @@ fn calls(report: &mut Report, runtime: &Runtime, dir: &Path) -> f64 {
     large(report, runtime, &probes, &kernel, &other, target);
     let burst = report.choose(20_000, 100_000);
     let rate_of_burst = runtime.block_on(calls_in_flight(&kernel, target, burst, burst));
-    report.add("a burst of 100 000 calls at once", rate_of_burst, "calls/s", Target::Told);
+    report.add(format!("a burst of {} calls at once", thousands(burst)), rate_of_burst, "calls/s", Target::Told);
     let most = raw::peak_mib(std::process::id()).max(raw::peak_mib(other.id()));
     report.add("most memory of either process so far", most, "MiB", Target::AtMost(512.0));
     runtime.block_on(kernel.stop());
@@ -128,15 +131,27 @@ fn outage(report: &mut Report, runtime: &Runtime, dir: &Path, normal: Option<f64
     let begun = Instant::now();
     let kernel = runtime.block_on(Kernel::start(&dir.join("waits")));
     runtime.block_on(wait_until(&kernel, |peer| pending(peer) >= count as u64));
-    report.add("restart with 100 000 messages pending", begun.elapsed().as_secs_f64(), "s", Target::AtMost(2.0));
+    let what = format!("restart with {} messages pending", thousands(count));
+    report.add(what, begun.elapsed().as_secs_f64(), "s", Target::AtMost(2.0));
     let mut other = Other::start("--peer", &dir.join("away"), Some(port));
     runtime.block_on(wait_until(&kernel, |peer| peer.link.way.is_some()));
     let connected = Instant::now();
     runtime.block_on(wait_until(&kernel, |peer| pending(peer) < count as u64));
     report.add("draining begins after the connection", connected.elapsed().as_secs_f64(), "s", Target::AtMost(1.0));
     runtime.block_on(wait_until(&kernel, |peer| pending(peer) == 0));
-    let rate = count as f64 / connected.elapsed().as_secs_f64();
-    report.add("draining 100 000 messages", rate, "messages/s", Target::AtLeast(0.8 * normal));
+    let acknowledged = connected.elapsed();
+    // The reference from before was the ended process's. All that is asked now stands behind what was drained.
+    let target = runtime.block_on(kernel.redeem(&other.said));
+    let counted = runtime.block_on(kernel.counted(target));
+    let effective = connected.elapsed();
+    // Both are held against calls that were answered. What is acknowledged is safe at the other side, but may not be done.
+    let mut drained = |what: &str, after: Duration, unit: &'static str| {
+        let what = format!("draining {} calls, each one message: {what}", thousands(count));
+        report.add(what, count as f64 / after.as_secs_f64(), unit, Target::AtLeast(0.8 * normal));
+    };
+    drained("acknowledged", acknowledged, "messages/s");
+    drained("taken effect", effective, "calls/s");
+    report.add("calls that the called vat counted afterwards", counted, "calls", Target::Exactly(count));
     runtime.block_on(kernel.stop());
     other.end();
 }
@@ -163,7 +178,7 @@ fn idle(report: &mut Report, runtime: &Runtime, dir: &Path) {
     let kib = grown(&hub, before);
     report.add("a bare connection of an idle peer", bare_kib, "KiB", Target::Told);
     report.add("an idle peer with its connection", kib, "KiB", Target::AtMost(2.0 * bare_kib));
-    report.add("idle peers (200): computing", busy, "% of a core", Target::AtMost(1.0));
+    report.add(format!("{peers} idle peers: computing"), busy, "% of a core", Target::AtMost(1.0));
     for kernel in crowd {
         runtime.block_on(kernel.stop());
     }

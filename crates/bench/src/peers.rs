@@ -1,9 +1,9 @@
 //! Kernels with a network: one in this process that calls, and one in another process that is called.
 
 use crate::javascript;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 /// Another process with this program.
 pub struct Other {
     child: Child,
+    says: BufReader<ChildStdout>,
     /// The first line that it said: its URL or address.
     pub said: String,
 }
@@ -38,11 +39,24 @@ impl Other {
             .stdout(Stdio::piped())
             .spawn()
             .expect("this program starts");
-        let mut said = String::new();
-        let out = child.stdout.take().expect("it is a pipe");
-        BufReader::new(out).read_line(&mut said).expect("it says something");
-        said.truncate(said.trim_end().len());
-        Self { child, said }
+        let says = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let mut other = Self { child, says, said: String::new() };
+        other.said = other.line();
+        other
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.says.read_line(&mut line).expect("it says something");
+        line.truncate(line.trim_end().len());
+        line
+    }
+
+    /// What the store of its kernel has written so far.
+    pub fn written(&mut self) -> EngineStats {
+        let mut asked = self.child.stdin.as_ref().expect("its input is open");
+        asked.write_all(b"written\n").expect("it listens");
+        from_line(&self.line()).expect("it tells its counts")
     }
 
     pub fn id(&self) -> u32 {
@@ -72,6 +86,18 @@ impl Drop for Other {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// What one process tells the other about its store.
+pub fn to_line(written: EngineStats) -> String {
+    let EngineStats { commits, keys_written, bytes_written, .. } = written;
+    format!("{commits} {keys_written} {bytes_written}")
+}
+
+fn from_line(line: &str) -> Option<EngineStats> {
+    let mut counts = line.split(' ').map_while(|count| count.parse().ok());
+    let mut next = || counts.next();
+    Some(EngineStats { commits: next()?, keys_written: next()?, bytes_written: next()?, ..EngineStats::default() })
 }
 
 /// A kernel in this process.
@@ -126,15 +152,22 @@ impl Kernel {
         self.handle.stats().await.expect("the daemon goes on").engine
     }
 
-    /// Calls that nobody waits for.
+    /// Calls that nobody waits for, and that the called counts.
     pub async fn send(&self, target: KRef, count: usize) {
         let mut asked = JoinSet::new();
         for _ in 0..count {
-            let request = Request::Call { target, methargs: ping(), request: None };
+            let request = Request::Call { target, methargs: bare("count"), request: None };
             let handle = self.handle.clone();
             asked.spawn(async move { handle.request(request).await.expect("the daemon goes on") });
         }
         while asked.join_next().await.is_some() {}
+    }
+
+    /// How many of these it has counted since its process began. This call comes behind all of them.
+    pub async fn counted(&self, target: KRef) -> f64 {
+        let settled = self.handle.call(target, bare("counted"), None).await.expect("the daemon goes on");
+        assert!(!settled.rejected, "{}", settled.value.body);
+        settled.value.body.trim_start_matches('#').parse().unwrap_or(f64::NAN)
     }
 
     /// MiB per second in calls with 512 KiB each, eight at a time.
@@ -176,13 +209,14 @@ pub async fn called(dir: &Path, port: &str, say: impl FnOnce(&str)) -> Kernel {
     kernel
 }
 
-fn ping() -> CapData<KRef> {
-    CapData { body: "#[\"ping\",[]]".to_owned(), slots: Vec::new() }
+/// A call without arguments.
+fn bare(method: &str) -> CapData<KRef> {
+    CapData { body: format!("#[\"{method}\",[]]"), slots: Vec::new() }
 }
 
 /// Completed calls per second, so many at a time.
 pub async fn calls_in_flight(kernel: &Kernel, target: KRef, count: usize, width: usize) -> f64 {
-    in_flight(kernel, target, count, width, &ping()).await
+    in_flight(kernel, target, count, width, &bare("ping")).await
 }
 
 async fn in_flight(kernel: &Kernel, target: KRef, count: usize, width: usize, methargs: &CapData<KRef>) -> f64 {
@@ -208,7 +242,7 @@ pub async fn one_after_another(kernel: &Kernel, target: KRef, count: usize) -> V
     let mut waits = Vec::new();
     for _ in 0..count {
         let begun = Instant::now();
-        call(&kernel.handle, target, ping()).await;
+        call(&kernel.handle, target, bare("ping")).await;
         waits.push(begun.elapsed().as_secs_f64() * 1_000.0);
     }
     waits
