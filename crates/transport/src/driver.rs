@@ -458,3 +458,6 @@ pub(crate) fn is_silence(failure: &ping::Failure) -> bool {
 fn chance() -> u64 {
     getrandom::u64().unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,6 +76,13 @@ pub enum StartError {
 
 /// Starts a transport. Runs on the tokio runtime of the caller, which must have its IO and time enabled.
 pub fn start(config: &TransportConfig) -> Result<(TransportHandle, Events), StartError> {
+    let (driver, handle, events) = set_up(config)?;
+    tokio::spawn(driver.run());
+    Ok((handle, events))
+}
+
+/// All but the loop, which is the caller's to run.
+pub(crate) fn set_up(config: &TransportConfig) -> Result<(Driver, TransportHandle, Events), StartError> {
     let limits = config.limits.clone();
     let keypair = keypair(config.seed)?;
     let us = keypair.public().to_peer_id();
@@ -116,10 +123,9 @@ pub fn start(config: &TransportConfig) -> Result<(TransportHandle, Events), Star
         next_tick: now,
         limits: limits.clone(),
     };
-    tokio::spawn(driver.run());
     let announced = announced.into_iter().map(|address| address.with(Protocol::P2p(us)).to_string()).collect();
     let handle = TransportHandle { orders, lines, us, announced, frame_bytes: limits.frame_bytes };
-    Ok((handle, Events { lines: taken, news }))
+    Ok((driver, handle, Events { lines: taken, news }))
 }
 
 pub(crate) fn keypair(mut seed: [u8; 32]) -> Result<Keypair, std::io::Error> {
