@@ -150,3 +150,17 @@ fn an_answer_that_cannot_be_processed_ends_the_redemption() {
 fn what_is_held_of_a_peer_ends_with_its_process() {
     hold(&[56276]);
 }
+
+/// A host's process ended before it heard that an object was unpinned, and the host never asked again: the world's fault, in
+/// which the object was kept for good.
+#[test]
+fn what_a_host_lets_go_of_it_lets_go_of_again_until_it_hears_so() {
+    hold(&[16652]);
+}
+
+/// A store was set back behind its peer's back, and neither noticed, so what it redeemed then was answered in a life that was
+/// undone: the call waited for ever. Since then greetings carry what was said, and show it.
+#[test]
+fn a_redemption_of_a_store_that_was_set_back_ends() {
+    hold(&[17127]);
+}
