@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The version that `.ci/run` installs.
-const DENY_HINT: &str = "skipped: cargo-deny is not installed (`.ci/run` installs it)";
+/// Why licences and bans of dependencies are not checked here.
+const NO_DENY: &str = "deny, because cargo-deny is not installed (`.ci/run` installs it)";
+
+/// Why nobody but ourselves was talked with.
+const NO_FOREIGN: &str = "the tests with the foreign peer, because npm is not installed";
 
 /// Worlds that every change must bear: half a minute on two cores.
 const SEEDS: &str = "500";
@@ -25,14 +28,23 @@ pub fn everything() -> Result<(), String> {
     let defects = ["--features", "sturdy-sim/defects", "--quiet", "--", "-D", "warnings"];
     let clippy = [&["clippy", "--workspace", "--all-targets"], &defects[..]].concat();
     step("clippy with defects", || run("cargo", &clippy, "mend what clippy names"))?;
-    step("deny", deny)?;
-    let foreign = step("foreign peer", foreign::install)?;
+    let mut skipped = Vec::from_iter(step("deny", deny)?);
+    let foreign = step("foreign peer", foreign::install_for_checks)?;
+    skipped.extend((foreign == Foreign::Missing).then_some(NO_FOREIGN));
     let total = step("test", || test(foreign))?;
     let defects = ["test", "-p", "sturdy-sim", "--profile", "sim", "--features", "defects", "--test", "defects"];
     step("defects", || run("cargo", &defects, "a checker does not notice what it has noticed before"))?;
     step("sim", || sim::sim(&["--seeds", SEEDS]))?;
-    println!("xtask: every check passed; tests: {total}");
+    println!("{}", last_line(&skipped, &total));
     Ok(())
+}
+
+/// What is read first, and often alone: it says what was not looked at.
+fn last_line(skipped: &[&str], total: &str) -> String {
+    if skipped.is_empty() {
+        return format!("xtask: every check passed; tests: {total}");
+    }
+    format!("xtask: what was checked passed, but skipped were {}; tests: {total}", skipped.join(", and "))
 }
 
 /// Only the rules of the house.
@@ -72,14 +84,15 @@ fn rules() -> Result<(), String> {
     if complaints.is_empty() { Ok(()) } else { Err(format!("{} rules broken, listed above", complaints.len())) }
 }
 
-fn deny() -> Result<(), String> {
+/// Gives the reason if it is skipped.
+fn deny() -> Result<Option<&'static str>, String> {
     let found = Command::new("cargo").args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
-        println!("{DENY_HINT}");
-        return Ok(());
+        println!("skipped: {NO_DENY}");
+        return Ok(Some(NO_DENY));
     }
     let arguments = ["deny", "--log-level", "error", "check", "licenses", "bans", "sources"];
-    run("cargo", &arguments, "see deny.toml")
+    run("cargo", &arguments, "see deny.toml").map(|()| None)
 }
 
 /// Runs all tests, shows their output, and adds up cargo's summary lines.
@@ -186,5 +199,13 @@ mod tests {
             total.add(line);
         }
         assert_eq!(total, Total { passed: 10, failed: 2, ignored: 1 });
+    }
+
+    #[test]
+    fn the_last_line_says_what_was_skipped() {
+        assert_eq!(last_line(&[], "3 passed"), "xtask: every check passed; tests: 3 passed");
+        let line = last_line(&[NO_DENY, NO_FOREIGN], "3 passed");
+        assert!(!line.contains("every check"), "{line}");
+        assert!(line.contains("deny") && line.contains("foreign peer") && line.ends_with("3 passed"), "{line}");
     }
 }

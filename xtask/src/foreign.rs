@@ -15,7 +15,7 @@ pub const REQUIRED: (&str, &str) = ("STURDY_FOREIGN", "required");
 const TESTS: &[&str] = &["test", "-p", "sturdy-transport", "-p", "sturdy", "--test", "foreign"];
 
 /// Whether the tests with the foreign peer can be run.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Foreign {
     Installed,
     /// There is no npm to install it with.
@@ -31,6 +31,28 @@ pub fn foreign() -> Result<(), String> {
     run(&check::root(), "cargo", TESTS, "mend the tests that are named above")
 }
 
+/// The same as a part of all checks. Without npm it is skipped, but not where nobody would read that it was.
+pub fn install_for_checks() -> Result<Foreign, String> {
+    let set = |name: &str| std::env::var(name).unwrap_or_default();
+    accept(install()?, &set("CI"), &set(REQUIRED.0))
+}
+
+fn accept(foreign: Foreign, ci: &str, required: &str) -> Result<Foreign, String> {
+    let demanded = if required == REQUIRED.1 {
+        format!("{}={}", REQUIRED.0, REQUIRED.1)
+    } else if ci == "true" {
+        "CI=true".to_owned()
+    } else {
+        return Ok(foreign);
+    };
+    match foreign {
+        Foreign::Installed => Ok(foreign),
+        Foreign::Missing => {
+            Err(format!("npm cannot be started, and {demanded} wants every check: install Node and npm"))
+        }
+    }
+}
+
 /// Installs the foreign peer unless it is there as the lockfile says. Without npm that is told, and no mistake.
 pub fn install() -> Result<Foreign, String> {
     let folder = check::root().join("tools/foreign");
@@ -43,7 +65,7 @@ pub fn install() -> Result<Foreign, String> {
     }
     let npm = Command::new("npm").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !npm.is_ok_and(|status| status.success()) {
-        println!("skipped: npm is not installed, so the tests with the foreign peer do nothing");
+        println!("npm is not installed, so the tests with the foreign peer do nothing");
         return Ok(Foreign::Missing);
     }
     run(&folder, "npm", &["ci", "--no-audit", "--no-fund"], "it needs npm's registry")?;
@@ -60,4 +82,21 @@ fn run(folder: &Path, program: &str, arguments: &[&str], remedy: &str) -> Result
         .status()
         .map_err(|error| format!("`{program}` cannot be started: {error}; is it installed?"))?;
     if status.success() { Ok(()) } else { Err(format!("`{program}` ended with {status}; {remedy}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_reads_is_not_skipped() {
+        for (ci, required, named) in [("true", "", "CI=true"), ("", "required", "STURDY_FOREIGN=required")] {
+            assert_eq!(accept(Foreign::Installed, ci, required), Ok(Foreign::Installed));
+            let refused = accept(Foreign::Missing, ci, required).unwrap_err();
+            assert!(refused.contains(named) && refused.contains("npm"), "{refused}");
+        }
+        for ci in ["", "false"] {
+            assert_eq!(accept(Foreign::Missing, ci, ""), Ok(Foreign::Missing));
+        }
+    }
 }
