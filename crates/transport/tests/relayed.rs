@@ -154,23 +154,29 @@ async fn a_circuit_that_carries_too_much_is_cut() {
 
 #[tokio::test]
 async fn a_direct_way_takes_over_where_there_is_one() {
-    let (_server, at) = relay("/ip4/127.0.0.1/tcp/0", RelayLimits::default()).await;
-    // Both listen, so that a direct way can be found; the hint names only the relay.
-    let relays = vec![at.clone()];
-    let mut b = Host::start(&TransportConfig { relays, ..config(2, &["/ip4/127.0.0.1/tcp/0"]) });
-    reserved(&mut b).await;
-    let mut limits = common::brisk();
-    limits.superseded_millis = 10;
-    let mut a = Host::start(&TransportConfig { limits, ..config(1, &["/ip4/127.0.0.1/tcp/0"]) });
-    let (at_a, at_b) = introduce(&mut a, &mut b, &at).await;
-    assert_eq!(at_a.path, Path::Relayed);
-    let direct = a.connected().await;
-    assert_eq!(direct.path, Path::Direct);
-    a.send(&direct, b"hello");
-    let direct_at_b = b.connected().await;
-    assert_eq!(b.received(direct_at_b.connection).await, b"hello");
-    b.send(&direct_at_b, b"hi");
-    assert_eq!(a.received(direct.connection).await, b"hi");
-    assert_eq!(a.disconnected(at_a.connection).await, Gone::Superseded);
-    b.disconnected(at_b.connection).await;
+    for (relay_at, listen) in [
+        ("/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/0"),
+        ("/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"),
+        ("/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/udp/0/quic-v1"),
+    ] {
+        let (_server, at) = relay(relay_at, RelayLimits::default()).await;
+        // Both listen, so that a direct way can be found; the hint names only the relay.
+        let relays = vec![at.clone()];
+        let mut b = Host::start(&TransportConfig { relays, ..config(2, &[listen]) });
+        reserved(&mut b).await;
+        let mut limits = common::brisk();
+        limits.superseded_millis = 10;
+        let mut a = Host::start(&TransportConfig { limits, ..config(1, &[listen]) });
+        let (at_a, at_b) = introduce(&mut a, &mut b, &at).await;
+        assert_eq!(at_a.path, Path::Relayed, "{relay_at}, {listen}");
+        let direct = a.connected().await;
+        assert_eq!(direct.path, Path::Direct, "{relay_at}, {listen}");
+        a.send(&direct, b"hello");
+        let direct_at_b = b.connected().await;
+        assert_eq!(b.received(direct_at_b.connection).await, b"hello");
+        b.send(&direct_at_b, b"hi");
+        assert_eq!(a.received(direct.connection).await, b"hi");
+        assert_eq!(a.disconnected(at_a.connection).await, Gone::Superseded);
+        b.disconnected(at_b.connection).await;
+    }
 }
