@@ -1,8 +1,10 @@
 //! Daemons that talk to each other over TCP on this host: what a host of the library sees.
 
+use std::future::poll_fn;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::Poll;
 use sturdy_daemon::{
     Answer, Daemon, DaemonConfig, Handle, LaunchRequest, NetworkConfig, NetworkNews, NetworkSwitch, Patience, Place,
     Refused, RemoteState, Report, Request, RequestError, Runtimes, URL_REDEEMER, UrlTerms, identity_file,
@@ -41,6 +43,57 @@ impl Object for Counter {
             }
             _ => Reply::Error(error_value("no such method")),
         }
+    }
+}
+
+/// Lets deliveries through one by one.
+#[derive(Default)]
+struct Gate {
+    /// How many more may pass, if not all, and how many have passed.
+    state: Mutex<(Option<u64>, u64)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn set(&self, may_pass: Option<u64>) {
+        self.state.lock().unwrap().0 = may_pass;
+        self.changed.notify_all();
+    }
+
+    fn passed(&self) -> u64 {
+        self.state.lock().unwrap().1
+    }
+
+    fn pass(&self) {
+        let state = self.state.lock().unwrap();
+        let mut state = self.changed.wait_while(state, |(may_pass, _)| *may_pass == Some(0)).unwrap();
+        state.0 = state.0.map(|may_pass| may_pass - 1);
+        state.1 += 1;
+    }
+
+    /// One delivery at a time, until this is done; returns how many have passed by then.
+    async fn step_until<T>(&self, done: impl Future<Output = T>) -> (u64, T) {
+        let mut done = std::pin::pin!(done);
+        loop {
+            let before = self.passed();
+            self.set(Some(1));
+            while self.passed() == before {
+                tokio::task::yield_now().await;
+            }
+            if let Poll::Ready(value) = poll_fn(|cx| Poll::Ready(done.as_mut().poll(cx))).await {
+                return (self.passed(), value);
+            }
+        }
+    }
+}
+
+/// A counter whose deliveries go through a gate.
+struct Slow(Arc<Gate>);
+
+impl Object for Slow {
+    fn call(&self, crank: &mut Crank<'_>, call: &Call<'_>) -> Reply {
+        self.0.pass();
+        Counter.call(crank, call)
     }
 }
 
@@ -119,32 +172,60 @@ async fn give(from: &Handle, object: KRef, to: &Handle) -> KRef {
     *extract_single_ref(&settled.value).unwrap()
 }
 
+/// Messages of its only peer that have taken effect here.
+async fn received(kernel: &Handle) -> u64 {
+    kernel.peers().await.unwrap()[0].info.received
+}
+
 #[tokio::test]
 async fn a_slow_kernel_makes_its_peers_wait_and_loses_nothing() {
+    const CALLS: u64 = 300;
+    let gate = Arc::new(Gate::default());
     let slow = |config: &mut DaemonConfig| {
         config.limits.frames_ahead = 1;
-        config.limits.frames_per_round = 1;
+        config.limits.group_open_ms = 0;
+        config.limits.delivery_abort_ms = 600_000;
+        config.network.as_mut().unwrap().limits.inbox_events = 16;
+        let gate = Arc::clone(&gate);
+        config.runtimes = Box::new(|log| {
+            let mut native = NativeRuntime::new();
+            native.register("counter", move |_, _| Ok(Rc::new(Slow(Arc::clone(&gate)))));
+            Runtimes::standard(log).with_native(native)
+        });
     };
-    let mut a = Kernel::start(memory(), ANY, slow).await;
+    let a = Kernel::start(memory(), ANY, slow).await;
     let b = Kernel::start(memory(), ANY, |_| {}).await;
     let (at_a, at_b) = (a.handle(), b.handle());
-    a.address().await;
     let busy = launch(&at_a).await;
     let far = give(&at_a, launch(&at_a).await, &at_b).await;
     // From now on there is always a delivery due.
     at_a.call(busy, methargs("again"), None).await.unwrap();
-    let calls: Vec<_> = (0..300)
+    let before = received(&at_a).await;
+    gate.set(Some(0));
+    let already = gate.passed();
+    let calls: Vec<_> = (0..CALLS)
         .map(|_| {
             let kernel = at_b.clone();
             tokio::spawn(async move { kernel.call(far, methargs("increment"), None).await.unwrap().value.body })
         })
         .collect();
+    let pending = async || at_b.peers().await.unwrap()[0].info.pending_messages;
+    while pending().await < CALLS {}
+    for _ in 0..10 {
+        let (passed, received) = gate.step_until(received(&at_a)).await;
+        let (done, taken, waiting) = (passed - already, received - before, pending().await);
+        // One frame ahead, and what is not yet counted: the delivery that is under way, and what came after it was looked.
+        assert!(taken <= done + 2, "{taken} taken after {done} deliveries");
+        assert!(waiting + done + 3 >= CALLS, "{waiting} wait at B after {done} deliveries");
+    }
+    assert!(pending().await > CALLS / 2, "most of it waits where it was said");
+    gate.set(None);
     let mut answers = Vec::new();
     for call in calls {
         answers.push(call.await.unwrap().trim_start_matches('#').parse::<u64>().unwrap());
     }
     answers.sort_unstable();
-    assert_eq!(answers, (1..=300).collect::<Vec<_>>());
+    assert_eq!(answers, (1..=CALLS).collect::<Vec<_>>());
     a.daemon.shutdown().await;
     b.daemon.shutdown().await;
 }
