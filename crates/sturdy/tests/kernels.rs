@@ -37,6 +37,9 @@ fn call_each_other(listen: &str) {
     assert!(b.refuse("alice.nothing()").contains("nothing"), "an error comes back");
     let peers = b.ask(":peers");
     assert_eq!((&peers[0]["connected"], &peers[0]["kind"]), (&"direct".into(), &"sturdy".into()), "{peers}");
+    for kernel in [&mut a, &mut b] {
+        kernel.ask_until(":peers", |peers| peers[0]["roundTripMs"].is_u64());
+    }
     for (kernel, place) in [(a, &home_a), (b, &home_b)] {
         kernel.end();
         place.is_sound();
@@ -304,6 +307,7 @@ fn who_is_only_looked_for_is_not_complained_about() {
     let mut b = Kernel::start(&home_b, &["--listen", TCP]);
     let peers = b.ask_until(":peers", |peers| peers[0]["trouble"] != Value::Null);
     assert_eq!((&peers[0]["dialling"], &peers[0]["unreachableSince"]), (&false.into(), &Value::Null), "{peers}");
+    assert!(peers[0]["trouble"].to_string().contains("refused") && peers[0]["roundTripMs"].is_null(), "{peers}");
     assert!(!b.told().contains("cannot be reached"), "nobody waits for it: {}", b.told());
     // From now on somebody does.
     b.say("root.call('alice', 'name', [])");
@@ -586,7 +590,7 @@ fn introduce([a, b, c]: &mut [Kernel; 3], first: &str) {
 }
 
 /// Ends them when nothing is left to be said, and tells the rows of each table.
-fn rows(mut kernels: [Kernel; 3], homes: &[Place; 3]) -> [String; 3] {
+fn rows(mut kernels: [Kernel; 3], homes: &[Place; 3]) -> [Vec<String>; 3] {
     let acknowledged = |peer: &Value| peer["pendingMessages"] == 0;
     // What one lets go of may be the last that the next one needed.
     for _ in 0..kernels.len() {
@@ -604,7 +608,7 @@ fn rows(mut kernels: [Kernel; 3], homes: &[Place; 3]) -> [String; 3] {
         home.is_sound();
         let stats = common::text(&home.store(&["stats", "--json"]).stdout);
         let sizes = stats.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        sizes.map(|size| format!("{} {}\n", size["table"], size["rows"])).collect()
+        sizes.map(|size| format!("{} {}", size["table"], size["rows"])).collect()
     })
 }
 
