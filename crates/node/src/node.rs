@@ -8,7 +8,7 @@ use sturdy_kernel::{
     Answer, AuditReport, Begun, Blame, Ctx, Effect, Effects, Event, Fault, Garbage, LinkNews, Notice, Plan, Request,
     Rings, Strangers, Ticket, VatFault, answer_for, apply, audit, begin, tell_garbage,
 };
-use sturdy_store::{Engine, OpenError, Read, RemoteCursors, Sources, Store, StoreFault, VatState};
+use sturdy_store::{Engine, OpenError, Read, RemoteCursor, RemoteCursors, Sources, Store, StoreFault, VatState};
 use sturdy_types::defect::{self, Defect};
 use sturdy_types::{ConnectionId, CrankId, Incarnation, KernelLimits, Millis, RemoteId, SourceHash, StateDelta, VatId};
 
@@ -368,7 +368,9 @@ impl Node {
                 _ => {}
             }
             let first_pending = match &news {
-                LinkNews::Bound { remote, .. } => self.store.get::<RemoteCursors>(remote)?.map(|row| row.first_pending),
+                LinkNews::Bound { remote, .. } => {
+                    self.store.get::<RemoteCursors>(remote)?.map(|cursor| first_to_say(&cursor))
+                }
                 _ => None,
             };
             let cut = self.links.learn(&news, first_pending.unwrap_or(1));
@@ -467,6 +469,12 @@ impl Node {
         }
         result
     }
+}
+
+/// The first number that goes out on a new connection: that of what waits, but where a defect is sown.
+fn first_to_say(cursor: &RemoteCursor) -> u64 {
+    let newest = cursor.next_send.saturating_sub(1).max(cursor.first_pending);
+    if defect::broken(Defect::NewestGoesFirst) { newest } else { cursor.first_pending }
 }
 
 /// The state that an undone crank leaves behind: none, but where a defect is sown.

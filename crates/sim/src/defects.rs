@@ -108,8 +108,8 @@ pub fn table(all: &[Caught]) -> String {
          on until a checker notices, and writes this table; a checker that is never the first has a row of its own. The\n\
          same seed passes when nothing is broken. `cargo xtask check` runs the seed of each row again, and sees to it that\n\
          every checker of `crates/sim` (`checkers::NAMES`) has caught something; `audit` and `node` are what the kernels\n\
-         say of themselves. W numbers are those of the reference's weaknesses, L numbers the rules of the link, both of\n\
-         the team's design notes.\n\n\
+         say of themselves, `machine` is what shows on a machine's disk. W numbers are those of the reference's\n\
+         weaknesses, L numbers the rules of the link, both of the team's design notes.\n\n\
          | defect | what is broken | noticed by | at seed |\n| --- | --- | --- | --- |\n",
     );
     for Caught { defect, by } in all {

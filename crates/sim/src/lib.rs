@@ -24,4 +24,5 @@ pub mod shrink;
 pub mod smaller;
 pub mod speech;
 pub mod trace;
+pub mod watched;
 pub mod world;

@@ -6,12 +6,13 @@
 use crate::actor::MessageName;
 use crate::heaps::MakeHeap;
 use crate::seen::{BeginsWith, CrankFate, Process, Seen};
+use crate::watched::Watch;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 use sturdy_kernel::{DeathNote, Effect, Event, Fault};
 use sturdy_node::{AuditMode, Node};
-use sturdy_store::{Engine, ItemId, MemoryDisk, MemoryEngine, Store};
+use sturdy_store::{Engine, ItemId, MemoryDisk, MemoryEngine, OpenError, Store};
 use sturdy_types::{Delivery, Incarnation, KernelLimits, Millis, Outcome, RunId, SourceHash, VatId};
 use sturdy_vat::{SourceReader, StateReader, StateUnreadable, Vat};
 
@@ -49,6 +50,10 @@ pub struct Machine {
     disk_fails: bool,
     /// What was on the disk before a write that is to go wrong, and how.
     before_write: Option<(MemoryEngine, Wrong)>,
+    /// Knows what a torn write would have left.
+    watch: Watch,
+    /// What the store did that it must not do, and that no kernel can say.
+    complaint: Option<String>,
     limits: KernelLimits,
     maker: Rc<dyn MakeHeap>,
     life: Option<Life>,
@@ -90,6 +95,8 @@ impl Machine {
             disk: MemoryDisk::new(),
             disk_fails: false,
             before_write: None,
+            watch: Watch::default(),
+            complaint: None,
             limits,
             maker,
             life: None,
@@ -107,6 +114,11 @@ impl Machine {
     /// What happened since the last time.
     pub fn take_seen(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.seen)
+    }
+
+    /// What its store did wrong when it was opened over what a write had left, until the world takes it.
+    pub fn take_complaint(&mut self) -> Option<String> {
+        self.complaint.take()
     }
 
     /// The peer id that its transport shows.
@@ -185,6 +197,7 @@ impl Machine {
     pub fn tear_next_write(&mut self, kept: u64) {
         self.disk_fails = true;
         self.before_write = Some((self.disk.snapshot(), Wrong::Torn));
+        self.watch.next_write();
         self.disk.tear_apply_after(0, move |row| kept >> (row % 64) & 1 == 1);
     }
 
@@ -230,8 +243,8 @@ impl Machine {
         self.remembers = back_to;
         let (process, incarnation) = (self.process, self.incarnation);
         self.seen.push(Seen::Begun { with, process, incarnation, back_to });
-        let mut node =
-            Node::open(self.disk.engine(), self.incarnation, self.limits.clone()).expect("a store of ours opens");
+        let engine = self.watch.engine(&self.disk);
+        let mut node = Node::open(engine, self.incarnation, self.limits.clone()).expect("a store of ours opens");
         node.set_audit_mode(AuditMode::OnRequest);
         self.life = Some(Life {
             node,
@@ -251,13 +264,14 @@ impl Machine {
         }
     }
 
-    /// What was written and not heard of is durable all the same. A torn store is never opened: an operator puts the
-    /// copy from before the write in its place.
+    /// What was written and not heard of is durable all the same. A torn store must be refused when it is opened: an
+    /// operator puts the copy from before the write in its place.
     fn after_a_write_that_went_wrong(&mut self) {
         let Some((before, wrong)) = self.before_write.take() else { return };
         self.disk.mend();
         let rows = |engine: &MemoryEngine| engine.scan(&[], None, usize::MAX).unwrap_or_default();
-        let written = rows(&self.on_disk()) != rows(&before);
+        let found = rows(&self.on_disk());
+        let written = found != rows(&before);
         let opened = Store::open(self.disk.engine(), self.incarnation);
         match (wrong, opened) {
             (Wrong::Unheard, Ok(_)) if written => {
@@ -266,7 +280,17 @@ impl Machine {
             }
             (Wrong::Unheard, Ok(_)) => {}
             (Wrong::Unheard, Err(error)) => panic!("a store that was written to its end does not open: {error}"),
-            (Wrong::Torn, _) => self.disk.restore(before),
+            (Wrong::Torn, opened) => {
+                let is_whole = !written || self.watch.take().is_some_and(|whole| rows(&whole) == found);
+                self.complaint = match opened {
+                    Ok(_) if is_whole => None,
+                    Ok(_) => Some("a store of which a group was written only in part opens as if it were whole".into()),
+                    Err(OpenError::Torn(_)) if !is_whole => None,
+                    Err(error) if is_whole => Some(format!("a whole store is refused: {error}")),
+                    Err(error) => Some(format!("a torn store is refused for another reason: {error}")),
+                };
+                self.disk.restore(before);
+            }
         }
     }
 

@@ -147,14 +147,14 @@ fn one(args: &Args, seed: u64) -> bool {
             }
             eprintln!("seed {seed} failed: {}: {}", violation.checker, violation.what);
             if args.shrink {
-                show_smaller(&plan);
+                show_smaller(&plan, args.defect.as_deref());
             }
             false
         }
     }
 }
 
-fn show_smaller(plan: &Plan) {
+fn show_smaller(plan: &Plan, defect: Option<&str>) {
     eprintln!("looking for a smaller run");
     let mut progress = |smaller: &Plan| {
         eprintln!(
@@ -166,7 +166,8 @@ fn show_smaller(plan: &Plan) {
     };
     let Some((smaller, runs)) = shrink(plan, &mut progress) else { return };
     eprintln!("after {runs} runs: {smaller:?}");
-    eprintln!("run it again, for example with --trace: cargo xtask sim {}", smaller::options(&smaller));
+    let broken = defect.map_or_else(String::new, |defect| format!(" --defect {defect}"));
+    eprintln!("run it again, for example with --trace: cargo xtask sim {}{broken}", smaller::options(&smaller));
     if let Verdict::Failed { violation, last_lines } = run(smaller, TraceTo::Memory) {
         print_lines(&last_lines);
         eprintln!("{}: {}", violation.checker, violation.what);
@@ -230,7 +231,7 @@ fn print(args: &Args, tally: &Tally, took: Duration) {
     let per_hour = sum.events as f64 / core_hours / 1e6;
     if args.json {
         println!(
-            "{{\"seeds\":{seeds},\"failed\":{},\"events\":{},\"cranks\":{},\"commits\":{},\"frames\":{},\"deaths\":{},\"faults\":{},\"audits\":{},\"virtual_hours\":{:.1},\"million_events_per_core_hour\":{per_hour:.1}}}",
+            "{{\"seeds\":{seeds},\"failed\":{},\"events\":{},\"cranks\":{},\"commits\":{},\"frames\":{},\"deaths\":{},\"faults\":{},\"audits\":{},\"virtual_hours\":{:.1},\"all_garbage\":{},\"unfolded\":{},\"million_events_per_core_hour\":{per_hour:.1}}}",
             tally.failed.len(),
             sum.events,
             sum.cranks,
@@ -240,6 +241,8 @@ fn print(args: &Args, tally: &Tally, took: Duration) {
             sum.faults,
             sum.audits,
             sum.time_ms as f64 / 3.6e6,
+            sum.all_garbage,
+            sum.unfolded,
         );
     }
     eprintln!(
@@ -262,5 +265,9 @@ fn print(args: &Args, tally: &Tally, took: Duration) {
         sum.time_ms as f64 / 3.6e6,
         tally.slowest_seed,
         tally.slowest.as_secs_f64(),
+    );
+    eprintln!(
+        "all garbage looked for in {} of {} seeds; {} passed before their last checks, because a ring of promises unfolded",
+        sum.all_garbage, tally.passed, sum.unfolded,
     );
 }

@@ -54,6 +54,10 @@ pub struct Report {
     pub audits: u64,
     /// Virtual time that passed, in milliseconds.
     pub time_ms: u64,
+    /// Runs at whose end nothing was excused by the checker that looks for what is left over.
+    pub all_garbage: u64,
+    /// Runs that ended before the checks at rest, because a ring of promises unfolded (see `world/healing`).
+    pub unfolded: u64,
     /// Lines of the trace and their digest.
     pub trace: (u64, String),
 }
@@ -72,6 +76,8 @@ impl Report {
         self.refusals += other.refusals;
         self.audits += other.audits;
         self.time_ms += other.time_ms;
+        self.all_garbage += other.all_garbage;
+        self.unfolded += other.unfolded;
     }
 }
 
@@ -384,6 +390,9 @@ impl World {
     /// A process ends, and the next one begins.
     fn restart(&mut self, kernel: KernelNo, with: BeginsWith, died_on: Option<DeathNote>) -> Step {
         self.machines[kernel].end();
+        if let Some(complaint) = self.machines[kernel].take_complaint() {
+            return Err(self.violation("machine", format!("kernel {kernel}: {complaint}")));
+        }
         self.show(kernel)?;
         self.half_closed.retain(|(unaware, _)| *unaware != kernel);
         if self.plan.rate(Fault::HalfClosed) > 0 && !self.healing && self.dice.once_in(2) {

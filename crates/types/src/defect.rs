@@ -34,6 +34,8 @@ defects! {
     AnswerBeforeDurable,
     /// A handshake that is repeated on a connection ends it for messages (W-1).
     RepeatedHandshakeUnbinds,
+    /// On a new connection the newest message goes out first, and those before it are taken for sent (W-1).
+    NewestGoesFirst,
     /// Promises that a lost peer decides are not rejected (W-3).
     DecidedByPeerNotRejected,
     /// The peer is not subscribed to promises that it is given (W-4).
@@ -92,6 +94,8 @@ defects! {
     LostSaidNotToArrive,
     /// A URL that is withdrawn stays in the list, and keeps its object (L14).
     WithdrawnUrlStays,
+    /// A store is not compared with its seal when it is opened.
+    SealNotCompared,
 }
 
 /// Whether this piece is broken now.

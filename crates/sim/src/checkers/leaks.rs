@@ -28,6 +28,8 @@ pub struct Liveness;
 /// Nothing is left once everything was let go of.
 pub struct Leaks {
     excused: Excused,
+    /// It has looked, and nothing was excused.
+    looked_at_all: bool,
 }
 
 /// What may be left.
@@ -149,7 +151,7 @@ impl Leaks {
     pub fn new(plan: &Plan) -> Self {
         let faults = [Fault::Liars, Fault::Impatient];
         let references = faults.iter().any(|fault| plan.rate(*fault) > 0);
-        Self { excused: Excused { references, calls: false } }
+        Self { excused: Excused { references, calls: false }, looked_at_all: false }
     }
 }
 
@@ -181,7 +183,13 @@ impl Checker for Leaks {
     fn at_the_end(&mut self, machines: &[Machine]) -> Result<(), String> {
         let stores = machines.iter().filter_map(Machine::node).map(sturdy_node::Node::store);
         self.excused.references |= stores.into_iter().any(has_failed_vats);
-        in_every_store(machines, |store| left(store, self.excused))
+        in_every_store(machines, |store| left(store, self.excused))?;
+        self.looked_at_all = self.excused == Excused::default();
+        Ok(())
+    }
+
+    fn looked_at_all(&self) -> bool {
+        self.looked_at_all
     }
 }
 

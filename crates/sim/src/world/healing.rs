@@ -28,9 +28,13 @@ impl World {
     /// Heals, comes to rest, lets go.
     pub(super) fn heal(&mut self) -> Step {
         match self.heal_and_let_go() {
-            Err(_) if self.unfolds => Ok(()),
-            done => done,
+            Err(_) if self.unfolds => self.report.unfolded = 1,
+            done => {
+                done?;
+                self.report.all_garbage = u64::from(self.checkers.iter().all(|checker| checker.looked_at_all()));
+            }
         }
+        Ok(())
     }
 
     fn heal_and_let_go(&mut self) -> Step {
