@@ -62,8 +62,11 @@ impl Report {
         self.lines.push(Line { what, value, unit, target });
     }
 
-    /// What missed its target, a line for each.
+    /// What missed its target, a line for each. Where nothing was measured, nothing was met.
     pub fn missed(&self) -> Vec<String> {
+        if self.lines.is_empty() {
+            return vec!["everything: nothing has the name that --only or --part gives".to_owned()];
+        }
         let missed = self.lines.iter().filter(|line| line.judged().1 == MISSED);
         missed.map(|line| format!("{}: {} {}, {}", line.what, line.value, line.unit, line.judged().0)).collect()
     }
@@ -126,6 +129,7 @@ mod tests {
     #[test]
     fn each_missed_target_is_told() {
         let mut report = Report::new(Scale::Quick);
+        assert_eq!(report.missed().len(), 1, "nothing was measured");
         report.add("enough", 5.0, "calls/s", Target::AtLeast(5.0));
         report.add("soon", 1.0, "s", Target::AtMost(1.0));
         report.add("all", 100_000.0, "calls", Target::Exactly(100_000));
