@@ -31,26 +31,17 @@ pub fn foreign() -> Result<(), String> {
     run(&check::root(), "cargo", TESTS, "mend the tests that are named above")
 }
 
-/// The same as a part of all checks. Without npm it is skipped, but not where nobody would read that it was.
+/// The same as a part of all checks. Without npm it is skipped, unless that is forbidden.
 pub fn install_for_checks() -> Result<Foreign, String> {
-    let set = |name: &str| std::env::var(name).unwrap_or_default();
-    accept(install()?, &set("CI"), &set(REQUIRED.0))
+    accept(install()?, &std::env::var(REQUIRED.0).unwrap_or_default())
 }
 
-fn accept(foreign: Foreign, ci: &str, required: &str) -> Result<Foreign, String> {
-    let demanded = if required == REQUIRED.1 {
-        format!("{}={}", REQUIRED.0, REQUIRED.1)
-    } else if ci == "true" {
-        "CI=true".to_owned()
-    } else {
-        return Ok(foreign);
-    };
-    match foreign {
-        Foreign::Installed => Ok(foreign),
-        Foreign::Missing => {
-            Err(format!("npm cannot be started, and {demanded} wants every check: install Node and npm"))
-        }
+fn accept(foreign: Foreign, required: &str) -> Result<Foreign, String> {
+    if foreign == Foreign::Missing && required == REQUIRED.1 {
+        let (name, value) = REQUIRED;
+        return Err(format!("npm cannot be started, and {name}={value} wants every check: install Node and npm"));
     }
+    Ok(foreign)
 }
 
 /// Installs the foreign peer unless it is there as the lockfile says. Without npm that is told, and no mistake.
@@ -89,14 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_reads_is_not_skipped() {
-        for (ci, required, named) in [("true", "", "CI=true"), ("", "required", "STURDY_FOREIGN=required")] {
-            assert_eq!(accept(Foreign::Installed, ci, required), Ok(Foreign::Installed));
-            let refused = accept(Foreign::Missing, ci, required).unwrap_err();
-            assert!(refused.contains(named) && refused.contains("npm"), "{refused}");
-        }
-        for ci in ["", "false"] {
-            assert_eq!(accept(Foreign::Missing, ci, ""), Ok(Foreign::Missing));
-        }
+    fn whoever_wants_the_foreign_peer_hears_that_it_is_missing() {
+        assert_eq!(accept(Foreign::Installed, REQUIRED.1), Ok(Foreign::Installed));
+        let refused = accept(Foreign::Missing, REQUIRED.1).unwrap_err();
+        assert!(refused.contains("STURDY_FOREIGN=required") && refused.contains("npm"), "{refused}");
+        assert_eq!(accept(Foreign::Missing, ""), Ok(Foreign::Missing));
     }
 }
