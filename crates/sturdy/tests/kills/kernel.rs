@@ -94,6 +94,11 @@ impl Kernel {
         process.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
+    /// A line that was left with `&` will be answered next.
+    pub fn expect_another(&mut self) {
+        self.process().unanswered += 1;
+    }
+
     fn next(&mut self) -> Value {
         let name = self.name;
         let process = self.process();

@@ -148,9 +148,12 @@ fn a_store_that_is_lost_while_money_moves_is_told_to_everybody_who_waits() {
         // Of these it takes nothing in; a line of the prompt waits for them, too.
         two.b.freeze();
         assert_eq!(two.a.ask("bank.begin(50)"), 50);
-        two.a.say("bank.pay(7, 2)");
+        two.a.ask("bank.pay(7, 2) &");
+        // What is asked of A's vat after it is answered when it was made: B's payments may lie before both.
+        assert_eq!(booked(&mut two.a, "sent"), 300 + 50 + 7);
         two.b.kill();
         two.b.lose_store();
+        two.a.expect_another();
         two.b.restart();
         let told = two.a.refusal();
         assert!(told.contains("PEER_RESTARTED"), "{told}");
